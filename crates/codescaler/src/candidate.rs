@@ -48,11 +48,14 @@ pub struct Source {
     /// Licence of the program, where its source states one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub license: Option<String>,
+    /// Facts of other writers, kept as they came.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 impl Default for Source {
     fn default() -> Source {
-        Source { name: String::new(), temperature: None, count: 1, license: None }
+        Source { name: String::new(), temperature: None, count: 1, license: None, extra: Extra::new() }
     }
 }
 

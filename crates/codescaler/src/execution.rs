@@ -147,9 +147,11 @@ pub struct Execution {
     /// The level of protection that was really in force, such as `L3`.
     #[serde(default)]
     pub protection: String,
-    /// CPU time of the program over all tests, milliseconds.
-    #[serde(default)]
-    pub cpu_ms: f64,
+    /// CPU time of the program over all tests, milliseconds, where the writer chose to put it
+    /// here. We write it to [`Timing`]s: a clock never reads the same twice, and this file is to
+    /// be the same bytes however often the work was interrupted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_ms: Option<f64>,
     /// Keys of other writers, kept as they came.
     #[serde(skip)]
     pub extra: Extra,
@@ -167,4 +169,25 @@ impl Execution {
         }
         self.verdicts.iter().all(|verdict| verdict.passed() == Some(true)).then_some(true)
     }
+}
+
+/// What running one candidate on one suite cost. Kept apart from [`Execution`], because a clock
+/// never reads the same twice.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Timing {
+    /// The problem's id.
+    pub problem: String,
+    /// The candidate's place in the group.
+    pub index: u32,
+    /// Which tests.
+    pub suite: Suite,
+    /// CPU time of the program over all tests, milliseconds.
+    pub cpu_ms: f64,
+    /// Wall time over all tests, milliseconds.
+    pub wall_ms: f64,
+    /// Peak memory, KiB.
+    pub memory_kib: u64,
+    /// Keys of other writers, kept as they came.
+    #[serde(skip)]
+    pub extra: Extra,
 }

@@ -8,6 +8,7 @@
 
 pub mod candidate;
 pub mod check;
+pub mod compress;
 pub mod evidence;
 pub mod execution;
 pub mod language;

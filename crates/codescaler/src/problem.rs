@@ -218,6 +218,9 @@ pub struct Meta {
     /// `train`, `validation` or `eval`, where the source fixes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub split: Option<String>,
+    /// Facts of other writers, kept as they came.
+    #[serde(flatten)]
+    pub extra: Extra,
 }
 
 /// Which tests were run.
