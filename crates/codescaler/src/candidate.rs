@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{language::Language, record::Extra};
+use crate::{
+    execution::{Execution, Timing},
+    language::Language,
+    record::Extra,
+    score::Scored,
+};
 
 /// One completion of a language model for one problem, or a bare program, or both.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -89,11 +94,25 @@ pub struct Label {
     pub extra: Extra,
 }
 
-/// A candidate's identity.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct CandidateId {
+/// A record about one candidate. The problem's id and the index are a candidate's identity.
+pub trait OfCandidate {
     /// The problem's id.
-    pub problem: String,
+    fn problem(&self) -> &str;
     /// Place in the problem's group.
-    pub index: u32,
+    fn index(&self) -> u32;
 }
+
+macro_rules! of_candidate {
+    ($($type:ty),*) => {$(
+        impl OfCandidate for $type {
+            fn problem(&self) -> &str {
+                &self.problem
+            }
+            fn index(&self) -> u32 {
+                self.index
+            }
+        }
+    )*};
+}
+
+of_candidate!(Candidate, Label, Scored, Execution, Timing);

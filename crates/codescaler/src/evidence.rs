@@ -41,4 +41,130 @@ impl Evidence {
     pub fn is_empty(&self) -> bool {
         self.programs.is_empty()
     }
+
+    /// How many samples candidate `index` stands for.
+    pub fn count(&self, index: usize) -> u32 {
+        self.multiplicity.get(index).copied().unwrap_or(1)
+    }
+
+    /// Checks that everything is about the same N candidates, and that tables are rectangular.
+    ///
+    /// A table of N rows without columns is valid: there were no such tests.
+    ///
+    /// # Errors
+    /// The first part whose shape is wrong.
+    pub fn check(&self) -> Result<(), EvidenceError> {
+        let candidates = self.len();
+        let length = |part: String, found: usize| {
+            if found == candidates {
+                Ok(())
+            } else {
+                Err(EvidenceError::Length { part, found, candidates })
+            }
+        };
+        if let Some(table) = &self.visible {
+            length("visible".to_owned(), table.len())?;
+            rectangular("visible", table)?;
+        }
+        if let Some(table) = &self.generated {
+            length("generated".to_owned(), table.len())?;
+            rectangular("generated", table)?;
+        }
+        if let Some(table) = &self.outputs {
+            length("outputs".to_owned(), table.len())?;
+            rectangular("outputs", table)?;
+        }
+        for (scorer, scores) in self.scores.iter().enumerate() {
+            length(format!("scores[{scorer}]"), scores.len())?;
+        }
+        if !self.multiplicity.is_empty() {
+            length("multiplicity".to_owned(), self.multiplicity.len())?;
+        }
+        match self.multiplicity.iter().position(|&count| count == 0) {
+            Some(candidate) => Err(EvidenceError::Multiplicity { candidate }),
+            None => Ok(()),
+        }
+    }
+}
+
+fn rectangular<T>(part: &'static str, table: &Table<T>) -> Result<(), EvidenceError> {
+    let columns = table.first().map_or(0, Vec::len);
+    match table.iter().position(|row| row.len() != columns) {
+        Some(row) => Err(EvidenceError::Ragged { part, row, found: table[row].len(), columns }),
+        None => Ok(()),
+    }
+}
+
+/// Evidence whose parts do not fit together.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EvidenceError {
+    /// A part that is not about all candidates.
+    #[error("{part} has {found} entries for {candidates} candidates; give one per candidate")]
+    Length {
+        /// The field.
+        part: String,
+        /// How many entries it has.
+        found: usize,
+        /// How many candidates there are.
+        candidates: usize,
+    },
+    /// A table whose rows differ in length.
+    #[error(
+        "row {row} of {part} has {found} cells where row 0 has {columns}; a cell that was not run is `None`"
+    )]
+    Ragged {
+        /// The field.
+        part: &'static str,
+        /// The first row that differs from row 0.
+        row: usize,
+        /// How many cells it has.
+        found: usize,
+        /// How many cells row 0 has.
+        columns: usize,
+    },
+    /// A candidate that stands for no sample.
+    #[error("multiplicity[{candidate}] is 0; leave out a candidate that nobody wrote")]
+    Multiplicity {
+        /// The candidate.
+        candidate: usize,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(evidence: &Evidence, error: &str) {
+        let found = evidence.check().map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+        assert_eq!(found, error);
+    }
+
+    #[test]
+    fn shapes_are_checked() {
+        let two = Evidence { programs: vec![Some(3), None], ..Evidence::default() };
+        check(&Evidence::default(), "fine");
+        check(&two, "fine");
+        check(&Evidence { visible: Some(vec![vec![], vec![]]), ..two.clone() }, "fine");
+        check(
+            &Evidence { visible: Some(vec![vec![Some(true)]]), ..two.clone() },
+            "visible has 1 entries for 2 candidates; give one per candidate",
+        );
+        check(
+            &Evidence { outputs: Some(vec![vec![], vec![None]]), ..two.clone() },
+            "row 1 of outputs has 1 cells where row 0 has 0; a cell that was not run is `None`",
+        );
+        check(
+            &Evidence { scores: vec![vec![None, None], vec![]], ..two.clone() },
+            "scores[1] has 0 entries for 2 candidates; give one per candidate",
+        );
+        check(
+            &Evidence { multiplicity: vec![1, 0], ..two.clone() },
+            "multiplicity[1] is 0; leave out a candidate that nobody wrote",
+        );
+        check(
+            &Evidence { multiplicity: vec![1], ..two },
+            "multiplicity has 1 entries for 2 candidates; give one per candidate",
+        );
+    }
 }

@@ -6,16 +6,21 @@
 //! Nothing here does IO except through `BufRead` and `Write`; there are no threads, no async, no
 //! unsafe code and no C.
 
-pub mod candidate;
-pub mod check;
-pub mod compress;
-pub mod evidence;
-pub mod execution;
 pub mod language;
-pub mod preference;
-pub mod problem;
-pub mod record;
-pub mod score;
-pub mod seed;
-pub mod selection;
 pub mod value;
+pub mod check;
+pub mod problem;
+pub mod example;
+pub mod candidate;
+pub mod execution;
+pub mod score;
+pub mod evidence;
+pub mod select;
+pub mod selection;
+pub mod metric;
+pub mod preference;
+pub mod linear;
+pub mod seed;
+pub mod record;
+pub mod compress;
+pub mod import;

@@ -235,12 +235,19 @@ pub enum Suite {
     Inputs,
 }
 
-impl fmt::Display for Suite {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
+impl Suite {
+    /// The name, as written in records.
+    pub fn name(self) -> &'static str {
+        match self {
             Suite::Visible => "visible",
             Suite::Hidden => "hidden",
             Suite::Inputs => "inputs",
-        })
+        }
+    }
+}
+
+impl fmt::Display for Suite {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
     }
 }

@@ -5,6 +5,8 @@ use serde::{
 };
 use serde_json::Value as Json;
 
+pub mod literal;
+
 /// A value of a built-in type.
 ///
 /// In JSON, what JSON can say stands as itself; the rest is an object with one key that starts

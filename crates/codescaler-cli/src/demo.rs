@@ -1,0 +1,318 @@
+//! `codescaler demo`: the main job on the data in the box.
+
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use codescaler::{
+    compress::decompressed,
+    execution::Timing,
+    problem::{Problem, Suite},
+    record::{Extra, Header, Reader},
+    score::Scored,
+    select::Rule,
+};
+use codescaler_extract::Policy;
+use codescaler_sandbox::Sandbox;
+use serde_json::{Value as Json, json};
+
+use crate::{
+    eval::{
+        difference,
+        selection::{Row, measure, show, summary},
+    },
+    exec::{SandboxOptions, Work, execute_all, timings_of},
+    failure::{Failure, Outcome},
+    files::{Joined, Problems, read_all, write_whole},
+    groups::Groups,
+    rundir::{Cost, RunDir},
+    score::{Scorer, score_all},
+    select::{select_all, write_selections},
+    table::percent,
+    terminal::Terminal,
+};
+
+/// Problems and candidates in the box; `data/README.md` says where they come from.
+const PROBLEMS: &[u8] = include_bytes!("../data/demo-problems.jsonl.zst");
+const CANDIDATES: &[u8] = include_bytes!("../data/demo-candidates.jsonl.zst");
+
+/// The rules of the table.
+const RULES: [Rule; 8] = [
+    Rule::Random,
+    Rule::First,
+    Rule::Shortest,
+    Rule::Longest,
+    Rule::RmArgmax,
+    Rule::PublicFilter,
+    Rule::OutputVote,
+    Rule::RmWithinPassing,
+];
+
+/// Choose the best of many real programs without running them, then check by running.
+///
+/// Hundreds of problems of HumanEval and MBPP, each with up to 16 programs that language models
+/// wrote. The linear reward model in the box ranks them without running any; visible tests are run
+/// in the sandbox for the rules that want them; then every program is run on the hidden tests, and
+/// the table shows how often each rule chose a right one.
+#[derive(Args)]
+#[command(after_help = "\
+Killed and run again, it goes on where it was. The run directory keeps every score, verdict and
+selection; the other verbs read its files.
+
+Example:
+  codescaler demo --json")]
+pub(crate) struct Options {
+    /// The run directory.
+    #[arg(long, default_value = "runs/demo")]
+    out: PathBuf,
+    /// Decides among equals, and seeds the bootstrap.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    sandbox: SandboxOptions,
+}
+
+/// What all stages share.
+struct Demo<'a> {
+    terminal: Terminal,
+    run: RunDir,
+    problems: &'a Problems,
+    candidates: PathBuf,
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let scorer = Scorer::linear(None)?;
+    let sandbox = options.sandbox.start(terminal)?;
+    let run = RunDir::open(
+        &options.out,
+        &format!("verb = \"demo\"\nseed = {}\n", options.seed),
+        &plan(options.seed, &scorer, &sandbox),
+    )?;
+    unpack(&run.path("problems.jsonl"), PROBLEMS)?;
+    unpack(&run.path("candidates.jsonl"), CANDIDATES)?;
+    let file = run.path("problems.jsonl");
+    let problems = Problems::read(&file)?;
+    let candidates = run.path("candidates.jsonl");
+    let demo = Demo { terminal, run, problems: &problems, candidates };
+
+    demo.score(&scorer)?;
+    demo.execute(&sandbox, Suite::Visible)?;
+    demo.execute(&sandbox, Suite::Hidden)?;
+    let groups = demo.groups()?;
+    let selections = select_all(&groups, &RULES, options.seed)?;
+    write_selections(
+        &demo.run.path("selections.jsonl"),
+        Extra::from_iter([("seed".to_owned(), json!(options.seed))]),
+        &selections,
+    )?;
+    demo.report(groups, options.seed)
+}
+
+fn plan(seed: u64, scorer: &Scorer, sandbox: &Sandbox) -> Json {
+    json!({
+        "verb": "demo", "version": env!("CARGO_PKG_VERSION"), "commit": env!("CODESCALER_COMMIT"),
+        "seed": seed, "scorer": scorer.provenance(Policy::BestValid),
+        "protection": sandbox.protection().level().to_string(),
+        "problems": blake3::hash(PROBLEMS).to_hex()[..32], "candidates": blake3::hash(CANDIDATES).to_hex()[..32],
+        "rules": RULES.iter().map(ToString::to_string).collect::<Vec<_>>(),
+    })
+}
+
+/// Writes data in the box to the run directory, so that every verb can read it.
+fn unpack(path: &Path, packed: &'static [u8]) -> Result<(), Failure> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut bytes = Vec::new();
+    let read = decompressed(packed).and_then(|mut input| std::io::Read::read_to_end(&mut input, &mut bytes));
+    read.map_err(|error| Failure::fault(error, "the data in the box is damaged"))?;
+    write_whole(path, &bytes)
+}
+
+impl Demo<'_> {
+    fn candidates(&self) -> Result<(&Path, crate::files::Candidates<'_>), Failure> {
+        Ok((&self.candidates, Joined::open(&self.candidates, self.problems)?))
+    }
+
+    fn score(&self, scorer: &Scorer) -> Result<(), Failure> {
+        let policy = Policy::BestValid;
+        let header = Header::new::<Scored>(scorer.provenance(policy));
+        let out = self.run.path("scores.jsonl");
+        self.run.stage("score", || {
+            let progress =
+                score_all(self.terminal, self.candidates()?, (&out, &header), (scorer, policy))?;
+            Ok(progress.map_or(0, |progress| progress.made))
+        })
+    }
+
+    fn execute(&self, sandbox: &Sandbox, suite: Suite) -> Result<(), Failure> {
+        let work = Work {
+            sandbox,
+            suite,
+            policy: Policy::BestValid,
+            // A label needs one failure; a selector can use every verdict.
+            stop_early: suite == Suite::Hidden,
+        };
+        let out = self.executions(suite);
+        self.run.stage(suite.name(), || {
+            let tally =
+                execute_all(self.terminal, self.candidates()?, (&out, &work.provenance()), &work)?;
+            Ok(tally.map_or(0, |tally| tally.made))
+        })
+    }
+
+    fn executions(&self, suite: Suite) -> PathBuf {
+        self.run.path(&format!("{suite}.jsonl"))
+    }
+
+    fn groups(&self) -> Result<Groups<'_>, Failure> {
+        let (_, candidates) = self.candidates()?;
+        let mut groups = Groups::read(self.problems, candidates, Policy::BestValid, None)?;
+        groups.add_scores(&self.run.path("scores.jsonl"))?;
+        groups.add_executions(&self.executions(Suite::Visible))?;
+        groups.add_executions(&self.executions(Suite::Hidden))?;
+        Ok(groups)
+    }
+
+    fn report(&self, mut groups: Groups<'_>, seed: u64) -> Result<Outcome, Failure> {
+        let n_all = groups.list.len();
+        let n_candidates: usize = groups.list.iter().map(|group| group.members.len()).sum();
+        let n_faults =
+            groups.list.iter().flat_map(|g| &g.members).filter(|m| m.label.is_none()).count();
+        for group in &mut groups.list {
+            group.members.retain(|member| member.label.is_some());
+        }
+        groups.retain(|group| {
+            let right = group.members.iter().filter(|member| member.label == Some(true)).count();
+            right > 0 && right < group.members.len()
+        });
+        let rows = measure(&groups, &RULES, seed)?;
+        let costs = Costs::read(self)?;
+        let text = [
+            format!(
+                "{n_all} problems, {n_candidates} programs by language models; {} problems have right \
+                 and wrong ones and are counted below; {n_faults} programs left out for a fault of ours",
+                groups.list.len()
+            ),
+            String::new(),
+            show(&rows),
+            String::new(),
+            costs.show(),
+            String::new(),
+            reading(&rows, &costs),
+        ]
+        .join("\n");
+        self.terminal.print(&text);
+        write_whole(&self.run.path("report.txt"), (text + "\n").as_bytes())?;
+        Ok(Outcome::done(json!({
+            "verb": "demo", "out": self.run.path(""), "problems": n_all, "counted": groups.list.len(),
+            "candidates": n_candidates, "faults": n_faults, "rules": summary(&rows),
+            "cost_per_candidate": costs.summary(),
+        })))
+    }
+}
+
+/// What a candidate costs to score and to run.
+struct Costs {
+    score: Cost,
+    visible: Cost,
+    hidden: Cost,
+    visible_program_ms: f64,
+    hidden_program_ms: f64,
+}
+
+impl Costs {
+    fn read(demo: &Demo<'_>) -> Result<Costs, Failure> {
+        let program_ms = |suite| -> Result<f64, Failure> {
+            let timings: Vec<Timing> = read_all(&timings_of(&demo.executions(suite)))?;
+            Ok(timings.iter().map(|timing| timing.cpu_ms).sum::<f64>() / timings.len().max(1) as f64)
+        };
+        Ok(Costs {
+            score: demo.run.cost("score"),
+            visible: demo.run.cost(Suite::Visible.name()),
+            hidden: demo.run.cost(Suite::Hidden.name()),
+            visible_program_ms: program_ms(Suite::Visible)?,
+            hidden_program_ms: program_ms(Suite::Hidden)?,
+        })
+    }
+
+    /// Stage, wall and CPU milliseconds per candidate; CPU includes the programs' own.
+    fn rows(&self) -> [(&'static str, Option<(f64, f64)>); 3] {
+        let per_item = |cost: Cost, program_ms: f64| {
+            let n = cost.items as f64;
+            (cost.items > 0).then(|| (cost.wall_ms / n, cost.cpu_ms / n + program_ms))
+        };
+        [
+            ("score, nothing is run", per_item(self.score, 0.0)),
+            ("run visible tests", per_item(self.visible, self.visible_program_ms)),
+            ("run hidden tests", per_item(self.hidden, self.hidden_program_ms)),
+        ]
+    }
+
+    fn show(&self) -> String {
+        let cells = self.rows().map(|(what, cost)| {
+            let ms = |value: f64| format!("{value:.2}");
+            match cost {
+                Some((wall, cpu)) => vec![what.to_owned(), ms(wall), ms(cpu)],
+                None => vec![what.to_owned(), "–".to_owned(), "–".to_owned()],
+            }
+        });
+        crate::table::table(&["per candidate", "wall, ms", "CPU, ms"], &cells)
+    }
+
+    fn summary(&self) -> Json {
+        let entry = |cost: Option<(f64, f64)>| {
+            cost.map_or(Json::Null, |(wall, cpu)| json!({"wall_ms": wall, "cpu_ms": cpu}))
+        };
+        let [score, visible, hidden] = self.rows().map(|(_, cost)| entry(cost));
+        json!({"score": score, "visible": visible, "hidden": hidden})
+    }
+}
+
+/// What the table says, in plain words.
+fn reading(rows: &[Row], costs: &Costs) -> String {
+    let row = |rule: &Rule| rows.iter().find(|row| row.rule == rule.to_string());
+    let right = |row: Option<&Row>| row.and_then(|row| row.accuracy.interval).map(|i| percent(i.mean));
+    let mut words = Vec::new();
+    if let (Some(random), Some(scored)) = (row(&Rule::Random), row(&Rule::RmArgmax)) {
+        let verdict = match scored.over_random.interval {
+            Some(i) if i.low > 0.0 => "the interval lies above zero, so it judges better than chance",
+            Some(i) if i.high < 0.0 => "the interval lies below zero: it judges worse than chance",
+            Some(_) | None => "the interval holds zero, so this does not show that it judges at all",
+        };
+        words.push(format!(
+            "Without running anything, the linear reward model picks a right program for {} of 100 \
+             problems; a random pick is right for {}. The difference is {} points; {verdict}.",
+            right(Some(scored)).unwrap_or_default(),
+            right(Some(random)).unwrap_or_default(),
+            difference(&scored.over_random),
+        ));
+    }
+    if let (Some(filter), Some(within)) = (right(row(&Rule::PublicFilter)), right(row(&Rule::RmWithinPassing))) {
+        words.push(format!(
+            "Running the visible tests and picking any program that passes gives {filter}; letting the \
+             reward model choose among those gives {within}."
+        ));
+    }
+    let [(_, score), (_, visible), _] = costs.rows();
+    if let (Some((_, score)), Some((_, visible))) = (score, visible) {
+        words.push(format!(
+            "Scoring a program took {score:.2} ms of CPU, running its visible tests {visible:.2} ms, {:.1} \
+             times as much.",
+            visible / score
+        ));
+    }
+    let oracle = rows.iter().find(|row| row.rule == "oracle");
+    words.push(format!(
+        "A perfect judge would reach {}: every problem counted has a right program.",
+        right(oracle).unwrap_or_default()
+    ));
+    words.join("\n")
+}
+
+/// The problems in the box, for tests of other parts.
+#[cfg(test)]
+pub(crate) fn problems_in_the_box() -> Vec<Problem> {
+    let input = decompressed(PROBLEMS).expect("the data in the box is whole");
+    let reader: Reader<_, Problem> = Reader::new(input, "box").expect("it has a header");
+    reader.collect::<Result<_, _>>().expect("its records are whole")
+}

@@ -1,0 +1,352 @@
+//! `codescaler exec`: programs × tests → executions, in the sandbox.
+
+use std::{
+    collections::BTreeMap,
+    num::NonZeroUsize,
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use clap::{Args, ValueEnum};
+use codescaler::{
+    execution::{Execution, Fault, Timing, Verdict},
+    problem::{Suite, Test},
+    record::{Extra, Header},
+};
+use codescaler_extract::Policy;
+use codescaler_sandbox::{Cases, Job, Run, Sandbox};
+use serde_json::json;
+
+use crate::{
+    failure::{Failure, Outcome},
+    files::{Candidates, Joined, Opened, Output, Problems, fingerprint},
+    program::program_of,
+    stage::{self, Emit, Item},
+    terminal::Terminal,
+};
+
+/// Which tests to run.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum SuiteOption {
+    /// Tests that the statement shows: their verdicts may be used to select.
+    Visible,
+    /// Tests that decide: their verdicts are labels.
+    Hidden,
+}
+
+impl From<SuiteOption> for Suite {
+    fn from(option: SuiteOption) -> Suite {
+        match option {
+            SuiteOption::Visible => Suite::Visible,
+            SuiteOption::Hidden => Suite::Hidden,
+        }
+    }
+}
+
+/// Run candidates on tests in the sandbox.
+///
+/// Expected values never enter the candidate's process; verdicts come from what the parent
+/// observes. A fault of ours is written as a fault, never as a verdict. What it cost is written
+/// beside the verdicts, in `NAME.timings.jsonl`, because a clock never reads the same twice.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  codescaler exec --problems problems.jsonl --candidates candidates.jsonl --suite visible \\
+      --out visible.jsonl")]
+pub(crate) struct Options {
+    /// The problems, with their tests.
+    #[arg(long)]
+    problems: PathBuf,
+    /// The candidates.
+    #[arg(long)]
+    candidates: PathBuf,
+    /// Which tests.
+    #[arg(long, value_enum, default_value_t = SuiteOption::Visible)]
+    suite: SuiteOption,
+    /// Where to write the executions.
+    #[arg(long)]
+    out: PathBuf,
+    /// Stop a candidate's run at its first failure; the tests left are `skipped`.
+    #[arg(long)]
+    stop_early: bool,
+    /// Which block of a completion is the program.
+    #[arg(long, default_value_t = Policy::BestValid)]
+    policy: Policy,
+    #[command(flatten)]
+    sandbox: SandboxOptions,
+}
+
+/// How the sandbox is set up.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct SandboxOptions {
+    /// How many programs run at once; one per core by default.
+    #[arg(long)]
+    slots: Option<NonZeroUsize>,
+    /// Run even where the machine cannot isolate programs (see `codescaler doctor`).
+    #[arg(long)]
+    allow_weak_isolation: bool,
+    /// The Python to run programs with; by default the newest found.
+    #[arg(long)]
+    python: Option<PathBuf>,
+}
+
+impl SandboxOptions {
+    /// Starts the sandbox.
+    pub(crate) fn start(&self, terminal: Terminal) -> Result<Sandbox, Failure> {
+        let mut options = codescaler_sandbox::Options::default();
+        if let Some(slots) = self.slots {
+            options.slots = slots.get();
+        }
+        options.weak_isolation_allowed = self.allow_weak_isolation;
+        options.python.clone_from(&self.python);
+        let sandbox = Sandbox::start(&options)
+            .map_err(|error| Failure::fault(error, "the sandbox does not start"))?;
+        terminal.note(&format!("sandbox: {}", sandbox.protection()));
+        Ok(sandbox)
+    }
+}
+
+/// What a suite of executions is to be run with.
+pub(crate) struct Work<'a> {
+    /// Where programs run.
+    pub(crate) sandbox: &'a Sandbox,
+    /// Which tests.
+    pub(crate) suite: Suite,
+    /// Which block of a completion is the program.
+    pub(crate) policy: Policy,
+    /// Whether to stop a candidate's run at its first failure.
+    pub(crate) stop_early: bool,
+}
+
+impl Work<'_> {
+    /// What executions are stored with.
+    pub(crate) fn provenance(&self) -> Extra {
+        Extra::from_iter([
+            ("suite".to_owned(), json!(self.suite.to_string())),
+            ("policy".to_owned(), json!(self.policy.to_string())),
+            ("stop_early".to_owned(), json!(self.stop_early)),
+        ])
+    }
+}
+
+/// What a suite of executions came to.
+#[derive(Default)]
+pub(crate) struct Tally {
+    /// Executions made now.
+    pub(crate) made: u64,
+    /// Executions found from an earlier run.
+    pub(crate) found: u64,
+    /// Candidates that passed every test, of those made now.
+    pub(crate) passed: u64,
+    /// Executions that ended in a fault, of those made now.
+    pub(crate) faults: u64,
+    /// Verdicts of single tests, of those made now.
+    pub(crate) verdicts: BTreeMap<String, u64>,
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let problems = Problems::read(&options.problems)?;
+    let sandbox = options.sandbox.start(terminal)?;
+    let work = Work {
+        sandbox: &sandbox,
+        suite: options.suite.into(),
+        policy: options.policy,
+        stop_early: options.stop_early,
+    };
+    let mut provenance = work.provenance();
+    provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
+    provenance.insert("candidates".to_owned(), json!(fingerprint(&options.candidates)?));
+    let candidates = Joined::open(&options.candidates, &problems)?;
+    let tally =
+        execute_all(terminal, (&options.candidates, candidates), (&options.out, &provenance), &work)?;
+    let Some(tally) = tally else {
+        terminal.note(&format!("{} is whole already", options.out.display()));
+        return Ok(Outcome::done(json!({"verb": "exec", "out": options.out, "made": 0})));
+    };
+    terminal.print(&format!(
+        "{} candidates run on {} tests, {} passed all, {} faults; written to {}",
+        tally.made,
+        work.suite,
+        tally.passed,
+        tally.faults,
+        options.out.display()
+    ));
+    for (verdict, n) in &tally.verdicts {
+        terminal.print(&format!("  {n:>8}  {verdict}"));
+    }
+    Ok(Outcome::done(json!({
+        "verb": "exec", "out": options.out, "suite": work.suite.to_string(),
+        "protection": sandbox.protection().level().to_string(), "found": tally.found, "made": tally.made,
+        "passed": tally.passed, "faults": tally.faults, "verdicts": tally.verdicts,
+    })))
+}
+
+/// Where the timings of an executions file stand.
+pub(crate) fn timings_of(executions: &Path) -> PathBuf {
+    executions.with_extension("timings.jsonl")
+}
+
+/// The stage itself, which `demo` runs too.
+pub(crate) fn execute_all(
+    terminal: Terminal,
+    candidates: (&Path, Candidates<'_>),
+    (out, provenance): (&Path, &Extra),
+    work: &Work<'_>,
+) -> Result<Option<Tally>, Failure> {
+    let timings = timings_of(out);
+    if !out.exists() && timings.exists() {
+        return Err(Failure::input(format!(
+            "{} exists without {}: delete it to start anew",
+            timings.display(),
+            out.display()
+        )));
+    }
+    let mut costs = match Output::open::<Timing>(&timings, &Header::new::<Timing>(provenance.clone()))? {
+        Opened::Whole => None,
+        Opened::Open(output, _) => Some(output),
+    };
+    let mut tally = Tally::default();
+    let header = Header::new::<Execution>(provenance.clone());
+    let progress = stage::run(terminal, candidates, (out, &header), work.suite.name(), |batch, emit| {
+        let mut both = |(execution, timing): (Execution, Option<Timing>)| {
+            tally.made += 1;
+            tally.passed += u64::from(execution.passed() == Some(true));
+            tally.faults += u64::from(execution.fault.is_some());
+            for verdict in &execution.verdicts {
+                *tally.verdicts.entry(verdict.to_string()).or_default() += 1;
+            }
+            if let (Some(costs), Some(timing)) = (&mut costs, timing) {
+                costs.write(&timing)?;
+                costs.flush()?;
+            }
+            emit(execution)
+        };
+        execute_batch(batch, work, &mut both)
+    })?;
+    if let Some(costs) = costs {
+        costs.finish()?;
+    }
+    Ok(progress.map(|progress| Tally { found: progress.found, ..tally }))
+}
+
+/// Runs a batch on all slots and emits in the order of the batch.
+fn execute_batch(
+    batch: &[Item<'_>],
+    work: &Work<'_>,
+    emit: &mut Emit<'_, (Execution, Option<Timing>)>,
+) -> Result<(), Failure> {
+    let programs: Vec<Result<_, String>> = batch
+        .iter()
+        .map(|item| program_of(&item.candidate, item.problem, work.policy))
+        .collect();
+    let mut places = Vec::new();
+    let mut jobs = Vec::new();
+    for (place, (item, program)) in batch.iter().zip(&programs).enumerate() {
+        if let Ok(program) = program {
+            places.push(place);
+            jobs.push(Job {
+                program,
+                language: item.candidate.language,
+                entry: &item.problem.entry,
+                cases: Cases::Tests(tests_of(item, work.suite)),
+                limits: item.problem.limits,
+                stop_at_first_failure: work.stop_early,
+            });
+        }
+    }
+    let mut waiting: BTreeMap<usize, Result<Run, Fault>> = BTreeMap::new();
+    let mut next = 0;
+    let mut stopped = None;
+    let mut drain = |waiting: &mut BTreeMap<usize, Result<Run, Fault>>| -> Result<(), Failure> {
+        while let Some(item) = batch.get(next) {
+            let record = match (&programs[next], waiting.remove(&next)) {
+                (Err(reason), _) => (without_program(item, work, reason), None),
+                (Ok(_), Some(result)) => recorded(item, work, result),
+                (Ok(_), None) => break,
+            };
+            emit(record)?;
+            next += 1;
+        }
+        Ok(())
+    };
+    drain(&mut waiting)?;
+    work.sandbox.run_all(&jobs, &mut |job, result| {
+        waiting.insert(places[job], result);
+        match drain(&mut waiting) {
+            Ok(()) => ControlFlow::Continue(()),
+            Err(failure) => {
+                stopped = Some(failure);
+                ControlFlow::Break(())
+            }
+        }
+    });
+    stopped.map_or(Ok(()), Err)
+}
+
+fn tests_of<'a>(item: &Item<'a>, suite: Suite) -> &'a [Test] {
+    match suite {
+        Suite::Visible | Suite::Inputs => &item.problem.tests.visible,
+        Suite::Hidden => &item.problem.tests.hidden,
+    }
+}
+
+fn blank(item: &Item<'_>, work: &Work<'_>) -> Execution {
+    Execution {
+        problem: item.candidate.problem.clone(),
+        index: item.candidate.index,
+        suite: work.suite,
+        verdicts: Vec::new(),
+        fault: None,
+        detail: None,
+        outputs: Vec::new(),
+        protection: work.sandbox.protection().level().to_string(),
+        cpu_ms: None,
+        extra: Extra::new(),
+    }
+}
+
+/// No program: every test fails, as it would if the empty text were compiled.
+fn without_program(item: &Item<'_>, work: &Work<'_>, reason: &str) -> Execution {
+    Execution {
+        verdicts: vec![Verdict::CompileError; tests_of(item, work.suite).len()],
+        detail: Some(format!("no program: {reason}")),
+        ..blank(item, work)
+    }
+}
+
+fn recorded(
+    item: &Item<'_>,
+    work: &Work<'_>,
+    result: Result<Run, Fault>,
+) -> (Execution, Option<Timing>) {
+    let execution = blank(item, work);
+    let run = match result {
+        Ok(run) => run,
+        Err(fault) => return (Execution { fault: Some(fault), ..execution }, None),
+    };
+    let timing = Timing {
+        problem: execution.problem.clone(),
+        index: execution.index,
+        suite: work.suite,
+        cpu_ms: run.cpu_ms,
+        wall_ms: run.wall_ms,
+        memory_kib: run.peak_memory_kib,
+        extra: Extra::new(),
+    };
+    let failed = run.cases.iter().enumerate().find(|(_, case)| case.verdict != Verdict::Pass);
+    let detail = failed.map(|(at, case)| match work.suite {
+        Suite::Hidden => format!("test {at}"),
+        Suite::Visible | Suite::Inputs => format!("test {at}: {}", case.detail),
+    });
+    let outputs = match work.suite {
+        // Outputs on visible inputs are evidence; what a program does on hidden ones is not kept.
+        Suite::Visible | Suite::Inputs => run
+            .cases
+            .iter()
+            .map(|case| case.output.as_ref().map(|output| format!("{:016x}", output.digest())))
+            .collect(),
+        Suite::Hidden => Vec::new(),
+    };
+    let verdicts = run.cases.iter().map(|case| case.verdict).collect();
+    (Execution { verdicts, detail, outputs, ..execution }, Some(timing))
+}

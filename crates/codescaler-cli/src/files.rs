@@ -1,0 +1,310 @@
+//! Files: inputs that are read, joined and checked, and outputs that are never half-written.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs::{self, File, OpenOptions},
+    io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
+    path::{Path, PathBuf},
+};
+
+use anyhow::Context as _;
+use codescaler::{
+    candidate::{Candidate, OfCandidate},
+    compress::decompressed,
+    problem::Problem,
+    record::{self, Header, Reader, Record, RecordError, Writer},
+};
+
+use crate::failure::Failure;
+
+/// Opens a file that may be compressed.
+pub(crate) fn open(path: &Path) -> Result<Box<dyn BufRead>, Failure> {
+    let file = File::open(path)
+        .with_context(|| format!("cannot open {}", path.display()))
+        .map_err(Failure::Input)?;
+    decompressed(BufReader::with_capacity(1 << 16, file))
+        .with_context(|| format!("cannot decompress {}", path.display()))
+        .map_err(Failure::Input)
+}
+
+/// Opens a record file.
+pub(crate) fn records<T: Record>(path: &Path) -> Result<Reader<Box<dyn BufRead>, T>, Failure> {
+    Ok(Reader::new(open(path)?, &path.display().to_string())?)
+}
+
+/// Every record of a file.
+pub(crate) fn read_all<T: Record>(path: &Path) -> Result<Vec<T>, Failure> {
+    Ok(records(path)?.collect::<Result<_, RecordError>>()?)
+}
+
+/// How many lines follow the header.
+pub(crate) fn count_records(path: &Path) -> Result<u64, Failure> {
+    let mut input = open(path)?;
+    let mut lines = 0;
+    loop {
+        let buffer = input
+            .fill_buf()
+            .with_context(|| format!("cannot read {}", path.display()))
+            .map_err(Failure::Input)?;
+        if buffer.is_empty() {
+            return Ok(u64::saturating_sub(lines, 1));
+        }
+        lines += buffer.iter().filter(|&&byte| byte == b'\n').count() as u64;
+        let n = buffer.len();
+        input.consume(n);
+    }
+}
+
+/// The fingerprint of a file's contents, for provenance: 32 hexadecimal digits of BLAKE3.
+pub(crate) fn fingerprint(path: &Path) -> Result<String, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    let mut input = open(path)?;
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        let n = input
+            .read(&mut buffer)
+            .with_context(|| format!("cannot read {}", path.display()))
+            .map_err(Failure::Input)?;
+        if n == 0 {
+            return Ok(hasher.finalize().to_hex()[..32].to_owned());
+        }
+        hasher.update(&buffer[..n]);
+    }
+}
+
+/// The problems of a file, in its order.
+pub(crate) struct Problems {
+    list: Vec<Problem>,
+    by_id: BTreeMap<String, usize>,
+    file: String,
+}
+
+impl Problems {
+    /// Reads problems; a repeated id is an error.
+    pub(crate) fn read(path: &Path) -> Result<Problems, Failure> {
+        Problems::from_reader(records(path)?, &path.display().to_string())
+    }
+
+    /// As [`Problems::read`], from an open file.
+    pub(crate) fn from_reader<R: BufRead>(
+        mut reader: Reader<R, Problem>,
+        file: &str,
+    ) -> Result<Problems, Failure> {
+        let mut problems = Problems { list: Vec::new(), by_id: BTreeMap::new(), file: file.to_owned() };
+        while let Some(problem) = reader.next() {
+            let problem = problem?;
+            if problems.by_id.insert(problem.id.clone(), problems.list.len()).is_some() {
+                return Err(reader
+                    .error_here(format!("problem {:?} stands here for the second time", problem.id))
+                    .into());
+            }
+            problems.list.push(problem);
+        }
+        if problems.list.is_empty() {
+            return Err(Failure::input(format!("{file} holds no problem")));
+        }
+        Ok(problems)
+    }
+
+    /// The problem with this id.
+    pub(crate) fn get(&self, id: &str) -> Option<&Problem> {
+        self.by_id.get(id).map(|&place| &self.list[place])
+    }
+
+    /// Every problem, in the file's order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
+        self.list.iter()
+    }
+}
+
+/// Records about candidates, one by one, each joined with its problem: an unknown problem or a
+/// repeated candidate is an error at its line.
+pub(crate) struct Joined<'a, R, T> {
+    reader: Reader<R, T>,
+    problems: &'a Problems,
+    seen: BTreeSet<(usize, u32)>,
+    /// What makes two records of one candidate different (a suite, a labeller).
+    repeats_allowed: bool,
+}
+
+impl<'a, T: Record + OfCandidate> Joined<'a, Box<dyn BufRead>, T> {
+    /// Opens a file whose candidates are all distinct.
+    pub(crate) fn open(path: &Path, problems: &'a Problems) -> Result<Self, Failure> {
+        Ok(Joined::new(records(path)?, problems))
+    }
+}
+
+impl<'a, R: BufRead, T: Record + OfCandidate> Joined<'a, R, T> {
+    /// As [`Joined::open`], from an open file.
+    pub(crate) fn new(reader: Reader<R, T>, problems: &'a Problems) -> Joined<'a, R, T> {
+        Joined { reader, problems, seen: BTreeSet::new(), repeats_allowed: false }
+    }
+
+    /// Lets a candidate occur more than once (labels by several labellers).
+    pub(crate) fn with_repeats(mut self) -> Self {
+        self.repeats_allowed = true;
+        self
+    }
+}
+
+impl<'a, R: BufRead, T: Record + OfCandidate> Iterator for Joined<'a, R, T> {
+    type Item = Result<(&'a Problem, T), Failure>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let record = match self.reader.next()? {
+            Ok(record) => record,
+            Err(error) => return Some(Err(error.into())),
+        };
+        let Some(&place) = self.problems.by_id.get(record.problem()) else {
+            let message =
+                format!("problem {:?} is not in {}", record.problem(), self.problems.file);
+            return Some(Err(self.reader.error_here(message).into()));
+        };
+        if !self.seen.insert((place, record.index())) && !self.repeats_allowed {
+            let message = format!(
+                "candidate {} of problem {:?} stands here for the second time",
+                record.index(),
+                record.problem()
+            );
+            return Some(Err(self.reader.error_here(message).into()));
+        }
+        Some(Ok((&self.problems.list[place], record)))
+    }
+}
+
+/// Candidates joined with their problems.
+pub(crate) type Candidates<'a> = Joined<'a, Box<dyn BufRead>, Candidate>;
+
+/// An output on its way: it stands in `NAME.part` until it is whole, then in `NAME`. A stopped
+/// writer's work is found again, its half line cut away.
+pub(crate) struct Output {
+    path: PathBuf,
+    writer: Writer<BufWriter<File>>,
+}
+
+/// What [`Output::open`] found.
+pub(crate) enum Opened<T> {
+    /// The file is whole and made the same way: nothing to do.
+    Whole,
+    /// To be written on, behind the records that stand there already.
+    Open(Output, Vec<T>),
+}
+
+impl Output {
+    /// Opens `path` for the work that `header` describes.
+    ///
+    /// A file there that was made otherwise is an error: nothing is overwritten.
+    pub(crate) fn open<T: Record>(path: &Path, header: &Header) -> Result<Opened<T>, Failure> {
+        let name = path.display().to_string();
+        if path.exists() {
+            let found: Reader<_, T> = records(path)?;
+            same_work(found.header(), header, &name)?;
+            return Ok(Opened::Whole);
+        }
+        let part = part_of(path);
+        let mut done = Vec::new();
+        let mut whole_bytes = 0;
+        if part.exists() {
+            let file = BufReader::new(File::open(&part).map_err(|error| cannot("open", &part, error))?);
+            let scan = record::scan(file, &part.display().to_string())?;
+            if let Some(found) = &scan.header {
+                same_work(found, header, &part.display().to_string())?;
+                whole_bytes = scan.whole_bytes;
+            }
+            done = scan.records;
+        } else if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs::create_dir_all(folder).map_err(|error| cannot("create", folder, error))?;
+        }
+        let open = || -> io::Result<Writer<BufWriter<File>>> {
+            let file = OpenOptions::new().create(true).append(true).open(&part)?;
+            file.set_len(whole_bytes)?;
+            let buffered = BufWriter::with_capacity(1 << 16, file);
+            Ok(if whole_bytes == 0 {
+                Writer::new(buffered, header)?
+            } else {
+                Writer::append(buffered)
+            })
+        };
+        let writer = open().map_err(|error| cannot("write", &part, error))?;
+        Ok(Opened::Open(Output { path: path.to_owned(), writer }, done))
+    }
+
+    /// Starts `path` anew, whatever a stopped writer left.
+    pub(crate) fn create<T: Record>(path: &Path, header: &Header) -> Result<Opened<T>, Failure> {
+        if let Err(error) = fs::remove_file(part_of(path))
+            && error.kind() != io::ErrorKind::NotFound
+        {
+            return Err(cannot("remove", &part_of(path), error));
+        }
+        Output::open(path, header)
+    }
+
+    /// Gives the file up.
+    pub(crate) fn discard(self) -> Result<(), Failure> {
+        let part = part_of(&self.path);
+        fs::remove_file(&part).map_err(|error| cannot("remove", &part, error))
+    }
+
+    /// Adds a record.
+    pub(crate) fn write<T: Record>(&mut self, record: &T) -> Result<(), Failure> {
+        self.write_io(record).map_err(|error| cannot("write", &self.path, error))
+    }
+
+    /// Adds a record, for callers that know only of IO.
+    pub(crate) fn write_io<T: Record>(&mut self, record: &T) -> io::Result<()> {
+        self.writer.write(record)
+    }
+
+    /// Hands the records so far to the system, so that being killed does not lose them.
+    pub(crate) fn flush(&mut self) -> Result<(), Failure> {
+        self.writer.flush().map_err(|error| cannot("write", &self.path, error))
+    }
+
+    /// Declares the file whole.
+    pub(crate) fn finish(self) -> Result<(), Failure> {
+        let path = self.path;
+        let finish = || -> io::Result<()> {
+            self.writer.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+            fs::rename(part_of(&path), &path)
+        };
+        finish().map_err(|error| cannot("write", &path, error))
+    }
+}
+
+/// Writes a whole file at once: it is there complete or not at all.
+pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        fs::create_dir_all(folder).map_err(|error| cannot("create", folder, error))?;
+    }
+    let part = part_of(path);
+    let write = || -> io::Result<()> {
+        let mut file = File::create(&part)?;
+        file.write_all(bytes)?;
+        file.sync_data()?;
+        fs::rename(&part, path)
+    };
+    write().map_err(|error| cannot("write", path, error))
+}
+
+/// Where a file stands until it is whole.
+fn part_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".part");
+    PathBuf::from(name)
+}
+
+fn same_work(found: &Header, wanted: &Header, file: &str) -> Result<(), Failure> {
+    if found == wanted {
+        return Ok(());
+    }
+    let shown = |header: &Header| serde_json::to_string(&header.provenance).unwrap_or_default();
+    Err(Failure::input(format!(
+        "{file} exists and was made otherwise: delete it or name another output\n  there: {}\n  asked: {}",
+        shown(found),
+        shown(wanted)
+    )))
+}
+
+fn cannot(what: &str, path: &Path, error: io::Error) -> Failure {
+    Failure::fault(error, format!("cannot {what} {}", path.display()))
+}

@@ -1,0 +1,259 @@
+//! Groups: all candidates of one problem, with the evidence that files hold about them.
+
+use std::{collections::BTreeMap, path::Path};
+
+use codescaler::{
+    candidate::{Candidate, Label},
+    evidence::Evidence,
+    execution::Execution,
+    problem::{Problem, Suite},
+    score::{Score, Scored},
+    select::Need,
+};
+use codescaler_extract::Policy;
+use rayon::prelude::*;
+
+use crate::{
+    failure::Failure,
+    files::{Candidates, Joined, Problems, records},
+    program::program_of,
+    score::Scorer,
+    terminal::check_interrupt,
+};
+
+/// One candidate as rules and metrics see it.
+pub(crate) struct Member {
+    /// Its index in the group.
+    pub(crate) index: u32,
+    /// Who wrote it.
+    pub(crate) source: String,
+    /// How many samples gave this text.
+    pub(crate) count: u32,
+    /// Length of its program in bytes; `None` when it has no valid program.
+    pub(crate) program_bytes: Option<usize>,
+    /// Its score.
+    pub(crate) score: Option<Score>,
+    /// Whether it is right. No rule sees this.
+    pub(crate) label: Option<bool>,
+    visible: Option<Vec<Option<bool>>>,
+    outputs: Option<Vec<Option<u64>>>,
+}
+
+/// All candidates of one problem.
+pub(crate) struct Group<'a> {
+    /// The problem.
+    pub(crate) problem: &'a Problem,
+    /// Its candidates, in the file's order.
+    pub(crate) members: Vec<Member>,
+}
+
+/// Every group of a file, in the order of the problems.
+pub(crate) struct Groups<'a> {
+    problems: &'a Problems,
+    /// The groups; empty ones are among them until they are dropped.
+    pub(crate) list: Vec<Group<'a>>,
+    place: BTreeMap<&'a str, usize>,
+    has: Has,
+}
+
+/// Which evidence has been given. It is given for all groups or for none, so that a problem
+/// without visible tests is told from a file without executions.
+#[derive(Clone, Copy, Default)]
+struct Has {
+    scores: bool,
+    visible: bool,
+    outputs: bool,
+}
+
+impl<'a> Groups<'a> {
+    /// Reads candidates, extracts and checks their programs and, with a scorer, scores them.
+    pub(crate) fn read(
+        problems: &'a Problems,
+        candidates: Candidates<'a>,
+        policy: Policy,
+        scorer: Option<&Scorer>,
+    ) -> Result<Groups<'a>, Failure> {
+        let list: Vec<Group<'a>> =
+            problems.iter().map(|problem| Group { problem, members: Vec::new() }).collect();
+        let place = list.iter().enumerate().map(|(at, group)| (group.problem.id.as_str(), at));
+        let mut groups = Groups { problems, place: place.collect(), list, has: Has::default() };
+        groups.has.scores = scorer.is_some();
+        let mut candidates = candidates;
+        loop {
+            let batch: Vec<(&Problem, Candidate)> =
+                candidates.by_ref().take(1024).collect::<Result<_, _>>()?;
+            if batch.is_empty() {
+                return Ok(groups);
+            }
+            let members: Vec<Member> = batch
+                .par_iter()
+                .map(|(problem, candidate)| member(problem, candidate, policy, scorer))
+                .collect();
+            for ((problem, _), member) in batch.iter().zip(members) {
+                groups.list[groups.place[problem.id.as_str()]].members.push(member);
+            }
+            check_interrupt()?;
+        }
+    }
+
+    /// What a selector may see of a group.
+    pub(crate) fn evidence(&self, group: &Group<'_>) -> Evidence {
+        let members = &group.members;
+        let width = group.problem.tests.visible.len();
+        let inputs = members.iter().filter_map(|m| m.outputs.as_ref()).map(Vec::len).max();
+        let visible = |m: &Member| m.visible.clone().unwrap_or_else(|| vec![None; width]);
+        let outputs =
+            |m: &Member| m.outputs.clone().unwrap_or_else(|| vec![None; inputs.unwrap_or(0)]);
+        Evidence {
+            programs: members.iter().map(|member| member.program_bytes).collect(),
+            visible: self.has.visible.then(|| members.iter().map(visible).collect()),
+            generated: None,
+            outputs: self.has.outputs.then(|| members.iter().map(outputs).collect()),
+            scores: if self.has.scores {
+                vec![members.iter().map(|member| member.score).collect()]
+            } else {
+                Vec::new()
+            },
+            multiplicity: members.iter().map(|member| member.count.max(1)).collect(),
+        }
+    }
+
+    /// Whether rules with these needs can be run.
+    pub(crate) fn provides(&self, needs: &[Need]) -> bool {
+        needs.iter().all(|need| match need {
+            Need::Visible => self.has.visible,
+            Need::Generated => false,
+            Need::Outputs => self.has.outputs,
+            Need::Scorers(n) => usize::from(self.has.scores) >= *n,
+        })
+    }
+
+    /// Adds the scores of a file. Every candidate must have a line.
+    pub(crate) fn add_scores(&mut self, path: &Path) -> Result<(), Failure> {
+        self.has.scores = true;
+        let mut seen = 0;
+        for entry in Joined::<_, Scored>::open(path, self.problems)? {
+            let (problem, scored) = entry?;
+            self.member(problem, scored.index, path)?.score = scored.score;
+            seen += 1;
+        }
+        let n: usize = self.list.iter().map(|group| group.members.len()).sum();
+        if seen < n {
+            return Err(Failure::input(format!(
+                "{} has scores of {seen} candidates where there are {n}",
+                path.display()
+            )));
+        }
+        Ok(())
+    }
+
+    /// Adds labels. A candidate is right when every label (by the labeller asked for) says so.
+    pub(crate) fn add_labels(&mut self, path: &Path, by: Option<&str>) -> Result<(), Failure> {
+        let mut used = 0;
+        for entry in Joined::<_, Label>::new(records(path)?, self.problems).with_repeats() {
+            let (problem, label) = entry?;
+            if by.is_none_or(|by| by == label.by) {
+                let known = &mut self.member(problem, label.index, path)?.label;
+                *known = Some(known.unwrap_or(true) && label.passed);
+                used += 1;
+            }
+        }
+        match by {
+            Some(by) if used == 0 => {
+                Err(Failure::input(format!("{} has no label by {by:?}", path.display())))
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Adds executions: those of visible tests and of inputs are evidence; those of hidden tests
+    /// are labels, which no selector sees.
+    pub(crate) fn add_executions(&mut self, path: &Path) -> Result<(), Failure> {
+        for entry in Joined::<_, Execution>::new(records(path)?, self.problems).with_repeats() {
+            let (problem, execution) = entry?;
+            match execution.suite {
+                Suite::Hidden => {}
+                Suite::Visible => {
+                    self.has.visible = true;
+                    self.has.outputs |= !execution.outputs.is_empty();
+                }
+                Suite::Inputs => self.has.outputs = true,
+            }
+            let member = self.member(problem, execution.index, path)?;
+            match execution.suite {
+                Suite::Hidden => member.label = execution.passed(),
+                Suite::Visible | Suite::Inputs if execution.fault.is_some() => {}
+                Suite::Visible => {
+                    member.visible =
+                        Some(execution.verdicts.iter().map(|verdict| verdict.passed()).collect());
+                    if !execution.outputs.is_empty() {
+                        member.outputs = Some(digests(&execution.outputs));
+                    }
+                }
+                Suite::Inputs => member.outputs = Some(digests(&execution.outputs)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes problems without candidates; says how many there were.
+    pub(crate) fn drop_empty(&mut self) -> usize {
+        let before = self.list.len();
+        self.retain(|group| !group.members.is_empty());
+        before - self.list.len()
+    }
+
+    /// Keeps the groups that `wanted` accepts.
+    pub(crate) fn retain(&mut self, wanted: impl FnMut(&Group<'a>) -> bool) {
+        self.list.retain(wanted);
+        let places = self.list.iter().enumerate();
+        self.place = places.map(|(at, group)| (group.problem.id.as_str(), at)).collect();
+    }
+
+    /// The first problem without candidates, if any.
+    pub(crate) fn first_empty(&self) -> Option<&Problem> {
+        self.list.iter().find(|group| group.members.is_empty()).map(|group| group.problem)
+    }
+
+    fn member(&mut self, problem: &Problem, index: u32, path: &Path) -> Result<&mut Member, Failure> {
+        let place = self.place.get(problem.id.as_str()).copied();
+        let members = place.map(|place| &mut self.list[place].members).into_iter().flatten();
+        // Indices mostly are places, but a file may hold a part of a group.
+        members.into_iter().find(|member| member.index == index).ok_or_else(|| {
+            Failure::input(format!(
+                "{} speaks of candidate {index} of problem {:?}, which is not among the candidates",
+                path.display(),
+                problem.id
+            ))
+        })
+    }
+}
+
+fn member(
+    problem: &Problem,
+    candidate: &Candidate,
+    policy: Policy,
+    scorer: Option<&Scorer>,
+) -> Member {
+    let program = program_of(candidate, problem, policy).ok();
+    Member {
+        index: candidate.index,
+        source: candidate.source.name.clone(),
+        count: candidate.source.count,
+        program_bytes: program.as_ref().map(|program| program.len()),
+        score: program
+            .as_ref()
+            .zip(scorer)
+            .map(|(program, scorer)| scorer.score(problem, program, candidate.language)),
+        label: None,
+        visible: None,
+        outputs: None,
+    }
+}
+
+fn digests(outputs: &[Option<String>]) -> Vec<Option<u64>> {
+    outputs
+        .iter()
+        .map(|output| output.as_ref().map(|text| codescaler::seed::digest(text.as_bytes())))
+        .collect()
+}

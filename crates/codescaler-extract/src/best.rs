@@ -1,0 +1,297 @@
+//! Policy `best-valid`: of all the places where a program may stand, the valid one that fits best.
+//!
+//! The places are, in this order: fenced blocks as CommonMark reads them; where a block does not
+//! parse, the same opening with other ends, and the fences inside it; the whole answer; code
+//! among prose. Each place that parses is graded by [`Fit`], then by its tag; the last of the
+//! best wins, because language models end with their answer.
+
+use std::ops::Range;
+
+use codescaler::language::Language;
+
+use crate::{
+    bare,
+    cut::{self, Container, Cut},
+    extraction::{Extraction, Note, Reason},
+    fence::{self, Block, Marker, Tag},
+    fit::{Fit, fit},
+    policy::Spec,
+    syntax::{SyntaxError, has_parser},
+    thinking,
+};
+
+/// Other ends that are tried for a block that does not parse, on each side of its own.
+const OTHER_ENDS_MAX: usize = 4;
+
+/// Bytes that repairs may parse, as a multiple of the answer's length.
+const REPAIR_FACTOR: usize = 8;
+
+/// How well a tag matches the language; more is better.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Match {
+    Foreign,
+    Untagged,
+    Same,
+}
+
+/// A place that parses.
+struct Found {
+    cut: Cut,
+    fit: Fit,
+    tag: Match,
+    note: Option<Note>,
+    is_closed: bool,
+}
+
+/// Everything seen in one answer.
+#[derive(Default)]
+struct Search {
+    found: Vec<Found>,
+    /// The last block that is in the language and does not parse.
+    error: Option<SyntaxError>,
+    n_fences: usize,
+    n_blank: usize,
+    n_other_languages: usize,
+    repair_bytes_left: usize,
+}
+
+/// Finds the program.
+pub(crate) fn extract(completion: &str, spec: &Spec<'_>) -> Extraction {
+    let first_fence = |text: &str| fence::markers(text).first().map(|marker| marker.line_start);
+    let answer = thinking::answer(completion, first_fence);
+    let text = &completion[answer.range.clone()];
+    if text.trim().is_empty() {
+        let reason = if answer.unfinished { Reason::UnfinishedThinking } else { Reason::Empty };
+        return Extraction::none(reason);
+    }
+    let mut search = Search { repair_bytes_left: REPAIR_FACTOR * text.len(), ..Search::default() };
+    search.fences(text, spec);
+    search.whole(text, spec);
+    let mut extraction = search.best(text, spec.language);
+    if answer.unfinished && extraction.reason == Some(Reason::NoCode) {
+        extraction.reason = Some(Reason::UnfinishedThinking);
+    }
+    if extraction.program.is_some() && answer.after_thinking {
+        extraction.notes.push(Note::ThinkingSkipped);
+        extraction.notes.sort_unstable();
+    }
+    let offset = answer.range.start;
+    extraction.range = extraction.range.map(|range| range.start + offset..range.end + offset);
+    extraction
+}
+
+impl Search {
+    /// Looks at every fenced block; inside a block only where it does not parse.
+    fn fences(&mut self, text: &str, spec: &Spec<'_>) {
+        let markers = fence::markers(text);
+        let mut from = 0;
+        while let Some(block) = fence::next_block(text, &markers, from) {
+            let after = block.close.map_or(block.open + 1, |close| close + 1);
+            self.n_fences += 1;
+            from = match tag_match(markers[block.open].tag(text), spec.language) {
+                TagMatch::Transparent => block.open + 1,
+                TagMatch::Other => {
+                    self.n_other_languages += 1;
+                    after
+                }
+                TagMatch::Candidate(tag) => self.block(text, &markers, block, tag, spec),
+            };
+        }
+    }
+
+    /// Tries one block, then its other ends. Returns the marker to go on from.
+    fn block(
+        &mut self,
+        text: &str,
+        markers: &[Marker],
+        block: Block,
+        tag: Match,
+        spec: &Spec<'_>,
+    ) -> usize {
+        let open = &markers[block.open];
+        let start = content_start(text, open, block, markers);
+        let container = Container { column: open.column, n_quotes: open.n_quotes };
+        let own_end = end_of(text, markers, block.close);
+        let Some(cut) = cut::cut(text, start..own_end, container) else {
+            self.n_blank += 1;
+            return block.close.map_or(block.open + 1, |close| close + 1);
+        };
+        let error = match fit(&cut.text, spec.language, spec.entry) {
+            Ok(fit) => {
+                let is_closed = block.close.is_some();
+                self.found.push(Found { cut, fit, tag, note: None, is_closed });
+                return block.close.map_or(markers.len(), |close| close + 1);
+            }
+            Err(error) => error,
+        };
+        if tag != Match::Foreign {
+            self.error = Some(error);
+        }
+        for end in other_ends(text, markers, block) {
+            let piece = start..end_of(text, markers, end);
+            if piece.len() > self.repair_bytes_left {
+                continue;
+            }
+            self.repair_bytes_left -= piece.len();
+            let Some(cut) = cut::cut(text, piece, container) else { continue };
+            let Ok(fit) = fit(&cut.text, spec.language, spec.entry) else { continue };
+            let is_closed = end.is_some();
+            self.found.push(Found { cut, fit, tag, note: Some(Note::FenceRepaired), is_closed });
+            return match end {
+                Some(idx) if markers[idx].is_tagged() => idx,
+                Some(idx) => idx + 1,
+                None => markers.len(),
+            };
+        }
+        block.open + 1
+    }
+
+    /// Reads the answer without its fences, if they did not give what the tests call.
+    fn whole(&mut self, text: &str, spec: &Spec<'_>) {
+        let best = self.found.iter().map(|found| found.fit).max();
+        if best == Some(Fit::Entry) || self.n_other_languages > 0 {
+            return;
+        }
+        let Some(cut) = cut::cut(text, 0..text.len(), Container::default()) else { return };
+        match fit(&cut.text, spec.language, spec.entry) {
+            Ok(fit) if fit > best.unwrap_or(Fit::Inert) && has_parser(spec.language) => {
+                let note = Some(Note::Unfenced);
+                self.found =
+                    vec![Found { cut, fit, tag: Match::Untagged, note, is_closed: true }];
+            }
+            Ok(_) => {}
+            Err(error) if best.is_none() && self.n_fences == 0 => {
+                let pieces = bare::pieces(text, spec.language);
+                if pieces.is_empty() {
+                    return;
+                }
+                self.error = Some(error);
+                for piece in pieces {
+                    self.prose_piece(text, piece, spec);
+                }
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// Tries a piece of code among prose.
+    fn prose_piece(&mut self, text: &str, piece: Range<usize>, spec: &Spec<'_>) {
+        let Some(cut) = cut::cut(text, piece, Container::default()) else { return };
+        match fit(&cut.text, spec.language, spec.entry) {
+            Ok(fit) if fit > Fit::Inert => {
+                let note = Some(Note::ProseTrimmed);
+                self.found.push(Found { cut, fit, tag: Match::Untagged, note, is_closed: true });
+            }
+            Ok(_) => {}
+            Err(error) => self.error = Some(error),
+        }
+    }
+
+    /// Chooses among what was found, or says why there is nothing.
+    fn best(self, text: &str, language: Language) -> Extraction {
+        // A foreign tag (`text`, `bash`) is believed unless the block has what the tests call,
+        // and nothing that does nothing is a program.
+        let eligible = |found: &&Found| {
+            found.fit == Fit::Entry || found.fit > Fit::Inert && found.tag != Match::Foreign
+        };
+        let key = |found: &Found| (found.fit, found.tag, found.cut.range.start);
+        let Some(best) = self.found.iter().filter(eligible).max_by_key(|found| key(found)) else {
+            return Extraction::none(self.reason(text));
+        };
+        let mut notes = best.cut.notes.clone();
+        notes.extend(best.note);
+        let others = self.found.iter().filter(|found| found.tag != Match::Foreign);
+        for other in others {
+            if other.cut.range.start < best.cut.range.start {
+                notes.push(Note::DraftIgnored);
+            } else if other.cut.range.start > best.cut.range.start {
+                notes.push(Note::UsageDropped);
+            }
+        }
+        if !best.is_closed {
+            notes.push(Note::UnclosedFence);
+        }
+        if self.n_other_languages > 0 {
+            notes.push(Note::OtherLanguageIgnored);
+        }
+        if !has_parser(language) {
+            notes.push(Note::SyntaxUnchecked);
+        }
+        notes.sort_unstable();
+        notes.dedup();
+        Extraction {
+            program: Some(best.cut.text.clone()),
+            range: Some(best.cut.range.clone()),
+            reason: None,
+            notes,
+        }
+    }
+
+    fn reason(self, text: &str) -> Reason {
+        if let Some(error) = self.error {
+            error.into()
+        } else if self.n_other_languages > 0 {
+            Reason::OtherLanguage
+        } else if self.n_fences > 0 && self.n_blank == self.n_fences || text.trim().is_empty() {
+            Reason::Empty
+        } else {
+            Reason::NoCode
+        }
+    }
+}
+
+/// Where the block's content starts. Some writers put the tag on a line of its own.
+fn content_start(text: &str, open: &Marker, block: Block, markers: &[Marker]) -> usize {
+    let end = end_of(text, markers, block.close);
+    let content = &text[open.next_line..end.max(open.next_line)];
+    let line_end = content.find('\n').unwrap_or(0);
+    let word = content[..line_end].trim_end();
+    let is_tag = !open.is_tagged() && word.len() > 1 && Language::from_tag(word).is_some();
+    if is_tag { open.next_line + line_end + 1 } else { open.next_line }
+}
+
+/// Where the content ends that the marker closes.
+fn end_of(text: &str, markers: &[Marker], close: Option<usize>) -> usize {
+    close.map_or(text.len(), |idx| markers[idx].line_start)
+}
+
+/// Other markers that may close the block: after its own (backticks inside the program), the end
+/// of the text, then before its own (a closing fence was forgotten, another block opens).
+fn other_ends(text: &str, markers: &[Marker], block: Block) -> Vec<Option<usize>> {
+    let open = &markers[block.open];
+    let own = block.close.unwrap_or(markers.len());
+    let later = (own + 1..markers.len()).filter(|&idx| markers[idx].closes(open));
+    let to_the_end = block.close.is_some().then_some(None);
+    let earlier = (block.open + 1..own)
+        .filter(|&idx| markers[idx].is_tagged() && markers[idx].opens(text));
+    let mut ends: Vec<Option<usize>> = later.map(Some).take(OTHER_ENDS_MAX).collect();
+    ends.extend(to_the_end);
+    ends.extend(earlier.map(Some).take(OTHER_ENDS_MAX));
+    ends
+}
+
+/// What a tag means for the language asked for.
+enum TagMatch {
+    Candidate(Match),
+    Other,
+    /// The block is Markdown: what counts is inside.
+    Transparent,
+}
+
+fn tag_match(tag: Tag, asked: Language) -> TagMatch {
+    match tag {
+        Tag::Markdown => TagMatch::Transparent,
+        Tag::Untagged => TagMatch::Candidate(Match::Untagged),
+        Tag::Foreign => TagMatch::Candidate(Match::Foreign),
+        Tag::Language(language) if reads_as(language, asked) => TagMatch::Candidate(Match::Same),
+        Tag::Language(_) => TagMatch::Other,
+    }
+}
+
+/// Whether programs in `written` may be taken for programs in `asked`: C is nearly C++, and
+/// JavaScript is TypeScript.
+fn reads_as(written: Language, asked: Language) -> bool {
+    written == asked
+        || (written, asked) == (Language::C, Language::Cpp)
+        || (written, asked) == (Language::JavaScript, Language::TypeScript)
+}

@@ -1,0 +1,177 @@
+//! Public data → our records: one importer per format, each a stream of lines.
+//!
+//! Visible and hidden tests are split here, once: what the statement shows is visible, the rest
+//! decides. Tests become calls with values wherever the source's text can be read as such; what
+//! cannot stays code. Labels never stand in candidates.
+
+use std::{
+    fmt,
+    io::{self, BufRead},
+    str::FromStr,
+};
+
+use crate::{
+    candidate::{Candidate, Label},
+    problem::Problem,
+    record::LINE_BYTES_MAX,
+};
+
+mod livecodebench;
+mod pickle;
+mod row;
+mod written;
+
+use row::{Out, Reasons, RowError, rows};
+
+/// Where records go, one by one.
+pub trait Sink {
+    /// Takes a problem; it comes before its candidates.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn problem(&mut self, problem: Problem) -> io::Result<()>;
+
+    /// Takes a candidate; it comes before its labels.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn candidate(&mut self, candidate: Candidate) -> io::Result<()>;
+
+    /// Takes a label. A candidate may have several, by different authorities.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn label(&mut self, label: Label) -> io::Result<()>;
+}
+
+/// What an import gave.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Summary {
+    /// Problems given to the sink.
+    pub problems: u64,
+    /// Candidates given to the sink.
+    pub candidates: u64,
+    /// Labels given to the sink.
+    pub labels: u64,
+    /// What the source has and the sink did not get: how many, by reason.
+    pub left_out: Reasons,
+}
+
+/// Why an import stopped, and where.
+#[derive(Debug, thiserror::Error)]
+#[error("line {line}: {kind}")]
+pub struct ImportError {
+    /// The line, counted from 1.
+    pub line: u64,
+    /// What is wrong there.
+    pub kind: ImportErrorKind,
+}
+
+/// What can stop an import.
+#[derive(Debug, thiserror::Error)]
+#[expect(missing_docs, reason = "each variant's message says what it is")]
+pub enum ImportErrorKind {
+    #[error("cannot be read")]
+    Read(#[source] io::Error),
+    #[error("longer than {LINE_BYTES_MAX} bytes: expected one JSON object per line")]
+    TooLong,
+    #[error("not a row of this format: {message}")]
+    Json { message: String },
+    #[error("key {key:?}: {message}")]
+    Key { key: String, message: String },
+    #[error("cannot be written")]
+    Sink(#[source] io::Error),
+}
+
+macro_rules! formats {
+    ($($variant:ident, $name:literal, $about:literal;)*) => {
+        /// A format that can be imported.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Format {
+            $(#[doc = $about] $variant,)*
+        }
+
+        impl Format {
+            /// Every format.
+            pub const ALL: &'static [Format] = &[$(Format::$variant),*];
+
+            /// The name on the command line.
+            pub fn name(self) -> &'static str {
+                match self { $(Format::$variant => $name),* }
+            }
+
+            /// What it is, in one line.
+            pub fn describe(self) -> &'static str {
+                match self { $(Format::$variant => $about),* }
+            }
+        }
+    };
+}
+
+formats! {
+    LiveCodeBench, "livecodebench",
+        "LiveCodeBench code_generation_lite as published, private tests packed or plain";
+    LiveCodeBenchCandidates, "livecodebench-candidates",
+        "LiveCodeBench problems with one program per writer and the leaderboard's verdicts";
+}
+
+impl fmt::Display for Format {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Format {
+    type Err = UnknownFormat;
+
+    fn from_str(name: &str) -> Result<Format, UnknownFormat> {
+        let format = Format::ALL.iter().find(|format| format.name() == name);
+        format.copied().ok_or_else(|| UnknownFormat(name.to_owned()))
+    }
+}
+
+/// A name that is no format's.
+#[derive(Debug, thiserror::Error)]
+#[error("unknown format {0:?}: expected one of {names}", names = names())]
+pub struct UnknownFormat(String);
+
+fn names() -> String {
+    let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
+    names.join(", ")
+}
+
+/// Reads `input`, JSON Lines in `format`, and gives what it says to `sink`, row by row.
+///
+/// Candidates of a problem are numbered from 0 in the order of the input. A program that the
+/// benchmark's authors wrote becomes a candidate of source `reference` with a label.
+///
+/// # Errors
+/// At the first line that cannot be read, is no row of the format, or cannot be written; what
+/// came before it is in the sink. Rows, programs and tests that are sound but cannot be
+/// represented are left out and counted.
+pub fn import(
+    format: Format,
+    input: &mut dyn BufRead,
+    sink: &mut dyn Sink,
+) -> Result<Summary, ImportError> {
+    let mut out = Out::new(sink);
+    match format {
+        Format::LiveCodeBench => rows(input, &mut out, livecodebench::published),
+        Format::LiveCodeBenchCandidates => rows(input, &mut out, livecodebench::collected),
+    }?;
+    Ok(out.summary)
+}
+
+/// The split that a contest's date decides: LiveCodeBench problems before August 2024 are for
+/// training, those of the rest of 2024 for validation, later ones for evaluation.
+fn split_of_date(key: &str, date: &str) -> Result<&'static str, RowError> {
+    let shape: String = date.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+    if shape != "0000-00-00" {
+        return Err(RowError::at(key, format!("expected a date as 2024-07-27, found {date:?}")));
+    }
+    Ok(match date {
+        _ if date < "2024-08-01" => "train",
+        _ if date < "2025-01-01" => "validation",
+        _ => "eval",
+    })
+}
