@@ -6,8 +6,8 @@ use clap::Args;
 use codescaler::{
     compress::decompressed,
     execution::Timing,
-    problem::{Problem, Suite},
-    record::{Extra, Header, Reader},
+    problem::Suite,
+    record::{Extra, Header},
     score::Scored,
     select::Rule,
 };
@@ -32,8 +32,8 @@ use crate::{
 };
 
 /// Problems and candidates in the box; `data/README.md` says where they come from.
-const PROBLEMS: &[u8] = include_bytes!("../data/demo-problems.jsonl.zst");
-const CANDIDATES: &[u8] = include_bytes!("../data/demo-candidates.jsonl.zst");
+const PROBLEMS: &[u8] = include_bytes!("../data/demo-problems.jsonl.gz");
+const CANDIDATES: &[u8] = include_bytes!("../data/demo-candidates.jsonl.gz");
 
 /// The rules of the table.
 const RULES: [Rule; 8] = [
@@ -307,12 +307,4 @@ fn reading(rows: &[Row], costs: &Costs) -> String {
         right(oracle).unwrap_or_default()
     ));
     words.join("\n")
-}
-
-/// The problems in the box, for tests of other parts.
-#[cfg(test)]
-pub(crate) fn problems_in_the_box() -> Vec<Problem> {
-    let input = decompressed(PROBLEMS).expect("the data in the box is whole");
-    let reader: Reader<_, Problem> = Reader::new(input, "box").expect("it has a header");
-    reader.collect::<Result<_, _>>().expect("its records are whole")
 }

@@ -106,11 +106,6 @@ impl Problems {
         Ok(problems)
     }
 
-    /// The problem with this id.
-    pub(crate) fn get(&self, id: &str) -> Option<&Problem> {
-        self.by_id.get(id).map(|&place| &self.list[place])
-    }
-
     /// Every problem, in the file's order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()

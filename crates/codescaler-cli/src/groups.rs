@@ -18,6 +18,7 @@ use crate::{
     files::{Candidates, Joined, Problems, records},
     program::program_of,
     score::Scorer,
+    stage::Item,
     terminal::check_interrupt,
 };
 
@@ -80,17 +81,34 @@ impl<'a> Groups<'a> {
         groups.has.scores = scorer.is_some();
         let mut candidates = candidates;
         loop {
-            let batch: Vec<(&Problem, Candidate)> =
-                candidates.by_ref().take(1024).collect::<Result<_, _>>()?;
+            let batch: Vec<Item<'_>> = candidates
+                .by_ref()
+                .take(1024)
+                .map(|entry| entry.map(|(problem, candidate)| Item { problem, candidate }))
+                .collect::<Result<_, _>>()?;
             if batch.is_empty() {
                 return Ok(groups);
             }
-            let members: Vec<Member> = batch
-                .par_iter()
-                .map(|(problem, candidate)| member(problem, candidate, policy, scorer))
-                .collect();
-            for ((problem, _), member) in batch.iter().zip(members) {
-                groups.list[groups.place[problem.id.as_str()]].members.push(member);
+            let read: Vec<(Option<usize>, Option<Score>)> = match scorer {
+                Some(scorer) => {
+                    let read = scorer.read(&batch, policy).into_iter();
+                    read.map(|read| read.map_or((None, None), |(n, s)| (Some(n), Some(s)))).collect()
+                }
+                None => batch.par_iter().map(|item| (program_bytes(item, policy), None)).collect(),
+            };
+            for (item, (program_bytes, score)) in batch.into_iter().zip(read) {
+                let place = groups.place[item.problem.id.as_str()];
+                let Candidate { index, source, .. } = item.candidate;
+                groups.list[place].members.push(Member {
+                    index,
+                    source: source.name,
+                    count: source.count,
+                    program_bytes,
+                    score,
+                    label: None,
+                    visible: None,
+                    outputs: None,
+                });
             }
             check_interrupt()?;
         }
@@ -229,26 +247,8 @@ impl<'a> Groups<'a> {
     }
 }
 
-fn member(
-    problem: &Problem,
-    candidate: &Candidate,
-    policy: Policy,
-    scorer: Option<&Scorer>,
-) -> Member {
-    let program = program_of(candidate, problem, policy).ok();
-    Member {
-        index: candidate.index,
-        source: candidate.source.name.clone(),
-        count: candidate.source.count,
-        program_bytes: program.as_ref().map(|program| program.len()),
-        score: program
-            .as_ref()
-            .zip(scorer)
-            .map(|(program, scorer)| scorer.score(problem, program, candidate.language)),
-        label: None,
-        visible: None,
-        outputs: None,
-    }
+fn program_bytes(item: &Item<'_>, policy: Policy) -> Option<usize> {
+    program_of(&item.candidate, item.problem, policy).ok().map(|program| program.len())
 }
 
 fn digests(outputs: &[Option<String>]) -> Vec<Option<u64>> {

@@ -7,7 +7,7 @@ use clap::Args;
 use codescaler::{
     example::examples,
     language::Language,
-    problem::{Entry, Limits, Meta, Problem, Test, Tests},
+    problem::{Entry, Limits, Meta, Problem, Tests},
     record::Extra,
     score::Score,
 };

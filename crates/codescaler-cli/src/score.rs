@@ -1,12 +1,15 @@
 //! `codescaler score`: candidates → scores, without running anything.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Args;
 use codescaler::{
     language::Language,
-    linear::{LinearRewardModel, ProgramView},
+    linear::{LinearRewardModel, PreparedProblem, ProgramView},
     problem::Problem,
     record::{Extra, Header},
     score::{Score, Scored},
@@ -19,7 +22,7 @@ use crate::{
     failure::{Failure, Outcome},
     files::{Joined, Problems, fingerprint, open},
     program::program_of,
-    stage,
+    stage::{self, Item},
     terminal::Terminal,
 };
 
@@ -67,8 +70,30 @@ impl Scorer {
 
     /// The score of a valid program.
     pub(crate) fn score(&self, problem: &Problem, program: &str, language: Language) -> Score {
+        self.score_prepared(&self.linear.prepare(problem), program, language)
+    }
+
+    fn score_prepared(&self, problem: &PreparedProblem, program: &str, language: Language) -> Score {
         let shape = tree_shape(program, language).unwrap_or_default();
-        self.linear.score(problem, &ProgramView { text: program, shape: &shape, language })
+        self.linear.score_prepared(problem, &ProgramView { text: program, shape: &shape, language })
+    }
+
+    /// The length of each candidate's program in bytes and its score, or why it has no program.
+    /// Problems are read once each, programs on all cores.
+    pub(crate) fn read(&self, batch: &[Item<'_>], policy: Policy) -> Vec<Result<(usize, Score), String>> {
+        let prepared: BTreeMap<&str, PreparedProblem> = batch
+            .chunk_by(|a, b| a.problem.id == b.problem.id)
+            .map(|group| (group[0].problem.id.as_str(), self.linear.prepare(group[0].problem)))
+            .collect();
+        batch
+            .par_iter()
+            .map(|item| {
+                let program = program_of(&item.candidate, item.problem, policy)?;
+                let problem = &prepared[item.problem.id.as_str()];
+                let score = self.score_prepared(problem, &program, item.candidate.language);
+                Ok((program.len(), score))
+            })
+            .collect()
     }
 }
 
@@ -132,26 +157,19 @@ pub(crate) fn score_all(
     (scorer, policy): (&Scorer, Policy),
 ) -> Result<Option<stage::Progress>, Failure> {
     stage::run(terminal, candidates, out, "score", |batch, emit| {
-        let scored: Vec<Scored> = batch
-            .par_iter()
-            .map(|item| {
-                let candidate = &item.candidate;
-                let program = program_of(candidate, item.problem, policy);
-                let (score, reason) = match program {
-                    Ok(program) => {
-                        (Some(scorer.score(item.problem, &program, candidate.language)), None)
-                    }
-                    Err(reason) => (None, Some(reason)),
-                };
-                Scored {
-                    problem: candidate.problem.clone(),
-                    index: candidate.index,
-                    score,
-                    reason,
-                    extra: Extra::new(),
-                }
-            })
-            .collect();
-        scored.into_iter().try_for_each(emit)
+        for (item, read) in batch.iter().zip(scorer.read(batch, policy)) {
+            let (score, reason) = match read {
+                Ok((_, score)) => (Some(score), None),
+                Err(reason) => (None, Some(reason)),
+            };
+            emit(Scored {
+                problem: item.candidate.problem.clone(),
+                index: item.candidate.index,
+                score,
+                reason,
+                extra: Extra::new(),
+            })?;
+        }
+        Ok(())
     })
 }

@@ -35,7 +35,7 @@ pub(crate) struct Progress {
 }
 
 /// Takes the records of a batch, in the order of its items.
-pub(crate) type Emit<'a, T> = dyn FnMut(T) -> Result<(), Failure> + 'a;
+pub(crate) type Emit<'a, T> = dyn FnMut(T) -> Result<(), Failure> + Send + 'a;
 
 /// Runs a stage: every candidate that `out` does not hold yet goes through `work`, in batches.
 ///

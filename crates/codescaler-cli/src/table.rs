@@ -32,12 +32,12 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = vec![vec!["é".to_owned(), "1.0".to_owned()], vec!["bcd".to_owned(), "10.0".to_owned()]];
-        expect![[r"
-            rule   right
-            ----  ------
-            é        1.0
-            bcd     10.0"]]
-        .assert_eq(&format!("\n{}", table(&["rule", " right"], &rows)).replace('\n', "\n            ").replacen("\n            ", "\n            ", 1));
+        let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
+        expect![["
+            rule  right
+            ----  -----
+            é       1.0
+            bcd    10.0"]]
+        .assert_eq(&["", &table(&["rule", "right"], &[row(["é", "1.0"]), row(["bcd", "10.0"])])].join("\n"));
     }
 }

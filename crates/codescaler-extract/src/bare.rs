@@ -34,6 +34,11 @@ pub(crate) fn pieces(text: &str, language: Language) -> Vec<Range<usize>> {
     pieces.split_off(n_dropped)
 }
 
+/// Whether the text begins with a tag on a line of its own.
+pub(crate) fn starts_with_tag_line(text: &str) -> bool {
+    text.lines().next().is_some_and(is_tag_line)
+}
+
 /// `<answer>`, `</code>`, `[PYTHON]`, `[/PYTHON]`: marks that some prompts ask for.
 fn is_tag_line(line: &str) -> bool {
     let line = line.trim();

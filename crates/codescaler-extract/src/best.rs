@@ -124,26 +124,47 @@ impl Search {
             }
             Err(error) => error,
         };
-        if tag != Match::Foreign {
-            self.error = Some(error);
+        let go_on = go_on(text, markers, block);
+        if tag == Match::Foreign {
+            return go_on;
         }
+        self.error = Some(error);
         for end in other_ends(text, markers, block) {
-            let piece = start..end_of(text, markers, end);
-            if piece.len() > self.repair_bytes_left {
+            let Some((cut, fit)) = self.repair(text, start..end.at, container, spec) else {
                 continue;
-            }
-            self.repair_bytes_left -= piece.len();
-            let Some(cut) = cut::cut(text, piece, container) else { continue };
-            let Ok(fit) = fit(&cut.text, spec.language, spec.entry) else { continue };
-            let is_closed = end.is_some();
-            self.found.push(Found { cut, fit, tag, note: Some(Note::FenceRepaired), is_closed });
-            return match end {
-                Some(idx) if markers[idx].is_tagged() => idx,
-                Some(idx) => idx + 1,
-                None => markers.len(),
             };
+            let note = Some(Note::FenceRepaired);
+            self.found.push(Found { cut, fit, tag, note, is_closed: end.is_closed });
+            return end.go_on;
         }
-        block.open + 1
+        go_on
+    }
+
+    /// Tries another end of a block, and if prose follows the program there, what precedes it.
+    fn repair(
+        &mut self,
+        text: &str,
+        piece: Range<usize>,
+        container: Container,
+        spec: &Spec<'_>,
+    ) -> Option<(Cut, Fit)> {
+        self.repair_bytes_left = self.repair_bytes_left.checked_sub(2 * piece.len())?;
+        let start = piece.start;
+        let cut = cut::cut(text, piece, container)?;
+        let error = match fit(&cut.text, spec.language, spec.entry) {
+            Ok(fit) => return Some((cut, fit)),
+            Err(error) => error,
+        };
+        // Prose is where the error is: its paragraph goes.
+        let lines = text[cut.range.clone()].split_inclusive('\n').take(error.line as usize - 1);
+        let prefix = lines.map(str::len).sum::<usize>();
+        let before = text[cut.range.start..cut.range.start + prefix].trim_end_matches([' ', '\t']);
+        if !before.ends_with("\n\n") && !before.ends_with("\r\n\r\n") {
+            return None;
+        }
+        let cut = cut::cut(text, start..cut.range.start + prefix, container)?;
+        let fit = fit(&cut.text, spec.language, spec.entry).ok()?;
+        Some((cut, fit))
     }
 
     /// Reads the answer without its fences, if they did not give what the tests call.
@@ -153,6 +174,10 @@ impl Search {
             return;
         }
         let Some(cut) = cut::cut(text, 0..text.len(), Container::default()) else { return };
+        if bare::starts_with_tag_line(&cut.text) {
+            self.prose(text, spec);
+            return;
+        }
         match fit(&cut.text, spec.language, spec.entry) {
             Ok(fit) if fit > best.unwrap_or(Fit::Inert) && has_parser(spec.language) => {
                 let note = Some(Note::Unfenced);
@@ -160,30 +185,24 @@ impl Search {
                     vec![Found { cut, fit, tag: Match::Untagged, note, is_closed: true }];
             }
             Ok(_) => {}
-            Err(error) if best.is_none() && self.n_fences == 0 => {
-                let pieces = bare::pieces(text, spec.language);
-                if pieces.is_empty() {
-                    return;
-                }
-                self.error = Some(error);
-                for piece in pieces {
-                    self.prose_piece(text, piece, spec);
-                }
+            Err(_) if best.is_none() && self.n_fences == 0 => {
+                self.prose(text, spec);
             }
             Err(_) => {}
         }
     }
 
-    /// Tries a piece of code among prose.
-    fn prose_piece(&mut self, text: &str, piece: Range<usize>, spec: &Spec<'_>) {
-        let Some(cut) = cut::cut(text, piece, Container::default()) else { return };
-        match fit(&cut.text, spec.language, spec.entry) {
-            Ok(fit) if fit > Fit::Inert => {
-                let note = Some(Note::ProseTrimmed);
-                self.found.push(Found { cut, fit, tag: Match::Untagged, note, is_closed: true });
+    /// Tries every piece of code among prose.
+    fn prose(&mut self, text: &str, spec: &Spec<'_>) {
+        for piece in bare::pieces(text, spec.language) {
+            let Some(cut) = cut::cut(text, piece, Container::default()) else { continue };
+            match fit(&cut.text, spec.language, spec.entry) {
+                Ok(fit) => {
+                    let (tag, note) = (Match::Untagged, Some(Note::ProseTrimmed));
+                    self.found.push(Found { cut, fit, tag, note, is_closed: true });
+                }
+                Err(error) => self.error = Some(error),
             }
-            Ok(_) => {}
-            Err(error) => self.error = Some(error),
         }
     }
 
@@ -255,18 +274,51 @@ fn end_of(text: &str, markers: &[Marker], close: Option<usize>) -> usize {
     close.map_or(text.len(), |idx| markers[idx].line_start)
 }
 
-/// Other markers that may close the block: after its own (backticks inside the program), the end
-/// of the text, then before its own (a closing fence was forgotten, another block opens).
-fn other_ends(text: &str, markers: &[Marker], block: Block) -> Vec<Option<usize>> {
+/// Where to go on when no end makes the block parse: at the first line inside it that looks like
+/// the start of another block, or else after it.
+fn go_on(text: &str, markers: &[Marker], block: Block) -> usize {
+    let own = block.close.unwrap_or(markers.len());
+    let inside = (block.open + 1..own).find(|&idx| opens_another(text, &markers[idx]));
+    inside.unwrap_or_else(|| block.close.map_or(markers.len(), |close| close + 1))
+}
+
+fn opens_another(text: &str, marker: &Marker) -> bool {
+    marker.is_tagged() && marker.opens(text)
+}
+
+/// Another place where a block may end.
+struct End {
+    at: usize,
+    /// The marker to go on from.
+    go_on: usize,
+    is_closed: bool,
+}
+
+/// Other ends of a block, the likeliest first: later fences (there are backticks inside the
+/// program), the end of the text, fences before its own that CommonMark does not take for its end,
+/// and backticks that close it on a line of code.
+fn other_ends(text: &str, markers: &[Marker], block: Block) -> Vec<End> {
     let open = &markers[block.open];
     let own = block.close.unwrap_or(markers.len());
+    let at_marker = |idx: usize| {
+        let marker: &Marker = &markers[idx];
+        let go_on = if opens_another(text, marker) { idx } else { idx + 1 };
+        End { at: marker.line_start, go_on, is_closed: true }
+    };
     let later = (own + 1..markers.len()).filter(|&idx| markers[idx].closes(open));
-    let to_the_end = block.close.is_some().then_some(None);
-    let earlier = (block.open + 1..own)
-        .filter(|&idx| markers[idx].is_tagged() && markers[idx].opens(text));
-    let mut ends: Vec<Option<usize>> = later.map(Some).take(OTHER_ENDS_MAX).collect();
-    ends.extend(to_the_end);
-    ends.extend(earlier.map(Some).take(OTHER_ENDS_MAX));
+    let mut ends: Vec<End> = later.map(at_marker).take(OTHER_ENDS_MAX).collect();
+    if block.close.is_some() {
+        ends.push(End { at: text.len(), go_on: markers.len(), is_closed: false });
+    }
+    ends.extend((block.open + 1..own).map(at_marker).take(OTHER_ENDS_MAX));
+    let content = &text[open.next_line..end_of(text, markers, block.close)];
+    let on_code = memchr::memmem::find_iter(content.as_bytes(), "```")
+        .map(|at| open.next_line + at)
+        .find(|&at| text[at + 3..].lines().next().is_none_or(|rest| rest.trim().is_empty()));
+    ends.extend(on_code.map(|at| {
+        let go_on = markers.partition_point(|marker| marker.line_start <= at);
+        End { at, go_on, is_closed: true }
+    }));
     ends
 }
 

@@ -40,6 +40,10 @@ pub(crate) fn fit(program: &str, language: Language, entry: &Entry) -> Result<Fi
 
 fn fit_python(module: &ModModule, program: &str, entry: &Entry) -> Fit {
     let body = &module.body;
+    if body.iter().any(|stmt| matches!(stmt, Stmt::Return(_))) {
+        // `ast.parse` takes it, but it is the rest of a function, not a program.
+        return Fit::Inert;
+    }
     let has_entry = match entry {
         Entry::Stdio => reads(program, Language::Python) && writes_python(program),
         Entry::Function { name } => body.iter().any(|stmt| binds(stmt, name)),

@@ -20,6 +20,7 @@ mod python;
 mod python_tree;
 mod rules;
 mod syntax;
+mod tabs;
 mod thinking;
 mod tree;
 

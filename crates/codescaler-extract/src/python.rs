@@ -3,7 +3,10 @@
 use ruff_python_ast::{ModModule, PythonVersion, token::TokenKind};
 use ruff_python_parser::{Mode, ParseOptions, lexer, parse_unchecked};
 
-use crate::syntax::{SyntaxError, check_size};
+use crate::{
+    syntax::{SyntaxError, check_size},
+    tabs,
+};
 
 /// `ast.parse` gives up ("maximum recursion depth exceeded during ast construction") at trees
 /// deeper than 2,988 levels (measured with CPython 3.11.2 and its default recursion limit).
@@ -31,7 +34,8 @@ pub(crate) fn with_module<T>(
     visit: impl FnOnce(&ModModule) -> T,
 ) -> Result<T, SyntaxError> {
     check_size(program)?;
-    if n_delimiters(program) <= SHALLOW_DELIMITERS_MAX {
+    let counts = Delimiters::of(program);
+    if counts.n_all <= SHALLOW_DELIMITERS_MAX && counts.n_opening <= BRACKETS_MAX {
         return parse(program, visit);
     }
     check_depth(program)?;
@@ -51,22 +55,33 @@ fn parse<T>(program: &str, visit: impl FnOnce(&ModModule) -> T) -> Result<T, Syn
     if let Some(error) = parsed.unsupported_syntax_errors().first() {
         return Err(SyntaxError::at(program, error.range.start().to_usize(), error.to_string()));
     }
+    tabs::check(program, parsed.tokens())?;
     let module = parsed.try_into_module().expect("the mode was Module");
     Ok(visit(module.syntax()))
 }
 
-/// Every level of a syntax tree costs at least one byte that is no letter, digit, underscore,
-/// comma or quote, or one run of blanks: their number bounds the depth, whatever the text.
-fn n_delimiters(program: &str) -> usize {
-    let mut n = 0;
-    let mut after_blank = false;
-    for byte in program.bytes() {
-        let is_blank = matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b'\x0c');
-        let is_flat = byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b'"' | b'\'');
-        n += usize::from(!(is_flat || is_blank && after_blank));
-        after_blank = is_blank;
+/// Bounds of what a program can nest, whatever its text.
+struct Delimiters {
+    /// Bytes that are no letter, digit, underscore, comma or quote, and runs of blanks: every
+    /// level of a syntax tree costs at least one.
+    n_all: usize,
+    n_opening: usize,
+}
+
+impl Delimiters {
+    fn of(program: &str) -> Delimiters {
+        let mut counts = Delimiters { n_all: 0, n_opening: 0 };
+        let mut after_blank = false;
+        for byte in program.bytes() {
+            let is_blank = matches!(byte, b' ' | b'\n' | b'\t' | b'\r' | b'\x0c');
+            let is_flat =
+                byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b',' | b'"' | b'\'');
+            counts.n_all += usize::from(!(is_flat || is_blank && after_blank));
+            counts.n_opening += usize::from(matches!(byte, b'(' | b'[' | b'{'));
+            after_blank = is_blank;
+        }
+        counts
     }
-    n
 }
 
 /// Bounds the depth of the tree from its tokens, before the parser builds it: dropping a tree

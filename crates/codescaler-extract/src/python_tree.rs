@@ -67,19 +67,25 @@ pub(crate) fn digest(module: &ModModule) -> u64 {
     visitor.hash.0
 }
 
-/// Names that must not be renamed, because the program uses them as text.
+/// Names that must not be renamed, because the program uses them as text or shares them with other
+/// scopes.
 #[derive(Default)]
 struct FixedNames<'a> {
-    /// Keywords of calls: they name parameters.
-    keywords: BTreeSet<&'a str>,
+    /// Keywords of calls, which name parameters; `global` and imported names.
+    names: BTreeSet<&'a str>,
     /// The program asks for names at run time.
     all: bool,
 }
 
 impl<'a> SourceOrderVisitor<'a> for FixedNames<'a> {
     fn visit_keyword(&mut self, keyword: &'a ruff_python_ast::Keyword) {
-        self.keywords.extend(keyword.arg.as_ref().map(Identifier::as_str));
+        self.names.extend(keyword.arg.as_ref().map(Identifier::as_str));
         source_order::walk_keyword(self, keyword);
+    }
+
+    fn visit_alias(&mut self, alias: &'a ruff_python_ast::Alias) {
+        let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
+        self.names.insert(name.split('.').next().unwrap_or(name));
     }
 
     fn enter_node(&mut self, node: AnyNodeRef<'a>) -> TraversalSignal {
@@ -90,6 +96,9 @@ impl<'a> SourceOrderVisitor<'a> for FixedNames<'a> {
         if let AnyNodeRef::InterpolatedElement(element) = node {
             // `f"{x=}"` prints the name.
             self.all |= element.debug_text.is_some();
+        }
+        if let AnyNodeRef::StmtGlobal(global) = node {
+            self.names.extend(global.names.iter().map(Identifier::as_str));
         }
         TraversalSignal::Traverse
     }
@@ -107,7 +116,7 @@ enum Scope<'a> {
 #[derive(Default)]
 struct Bindings<'a> {
     bound: BTreeSet<&'a str>,
-    /// Declared `global` or `nonlocal`, or imported: never local names to rename.
+    /// Declared `nonlocal`: names of a scope around.
     foreign: BTreeSet<&'a str>,
 }
 
@@ -142,13 +151,8 @@ impl<'a> SourceOrderVisitor<'a> for Bindings<'a> {
             bound.extend(pattern.name.as_ref().map(Identifier::as_str));
         } else if let AnyNodeRef::PatternMatchMapping(pattern) = node {
             bound.extend(pattern.rest.as_ref().map(Identifier::as_str));
-        } else if let AnyNodeRef::StmtGlobal(global) = node {
-            self.foreign.extend(global.names.iter().map(Identifier::as_str));
         } else if let AnyNodeRef::StmtNonlocal(nonlocal) = node {
             self.foreign.extend(nonlocal.names.iter().map(Identifier::as_str));
-        } else if let AnyNodeRef::Alias(alias) = node {
-            let name = alias.asname.as_ref().unwrap_or(&alias.name).as_str();
-            self.foreign.insert(name.split('.').next().unwrap_or(name));
         }
         TraversalSignal::Traverse
     }
@@ -190,7 +194,7 @@ impl<'a> DigestVisitor<'a> {
         let mut names = Bindings::of(body);
         let parameters = parameters.into_iter().flatten();
         names.extend(parameters.map(|parameter| parameter.name().as_str()));
-        names.retain(|name| !self.fixed.all && !self.fixed.keywords.contains(name));
+        names.retain(|name| !self.fixed.all && !self.fixed.names.contains(name));
         Scope::Function(names.into_iter().map(|name| (name, None)).collect())
     }
 

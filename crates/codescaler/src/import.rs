@@ -12,13 +12,28 @@ use std::{
 
 use crate::{
     candidate::{Candidate, Label},
-    problem::Problem,
-    record::LINE_BYTES_MAX,
+    language::Language,
+    problem::{Entry, Limits, Meta, Problem, Tests},
+    record::{Extra, LINE_BYTES_MAX},
 };
 
+mod apps;
+mod asserts;
+mod bigcodebench;
+mod codecontests;
+mod contests;
+mod deepcoder;
+mod evalplus;
+mod humaneval;
+mod leetcode;
 mod livecodebench;
+mod mbpp;
 mod pickle;
+mod quixbugs;
+mod refactory;
 mod row;
+mod shown;
+mod translated;
 mod written;
 
 use row::{Out, Reasons, RowError, rows};
@@ -111,8 +126,50 @@ macro_rules! formats {
 formats! {
     LiveCodeBench, "livecodebench",
         "LiveCodeBench code_generation_lite as published, private tests packed or plain";
+    HumanEval, "humaneval",
+        "HumanEval as published";
+    EvalPlus, "evalplus",
+        "HumanEval+ and MBPP+ as published, with test code or with inputs";
+    Mbpp, "mbpp",
+        "MBPP as published, whole or sanitized";
+    Apps, "apps",
+        "APPS as published";
+    Taco, "taco",
+        "TACO as published";
+    CodeContests, "codecontests",
+        "CodeContests rows as JSON";
+    DeepCoder, "deepcoder",
+        "DeepCoder-Preview rows as JSON, both encodings of tests";
+    LeetCodeSuites, "leetcode-suites",
+        "LeetCode problems with a reference solution and asserts (LeetCodeDataset)";
+    HumanEvalPack, "humanevalpack",
+        "HumanEvalPack: a right and a wrong program per problem, six languages";
+    QuixBugs, "quixbugs",
+        "QuixBugs: one-line bugs with tests";
+    Refactory, "refactory",
+        "Refactory: students' programs with tests";
+    BigCodeBench, "bigcodebench",
+        "BigCodeBench: a reference and a judged program per task";
+    CoCoClaNeL, "cococlanel",
+        "CoCoClaNeL: Codeforces problems with human programs";
+    ConDefects, "condefects",
+        "ConDefects: AtCoder submissions before and after the fix";
     LiveCodeBenchCandidates, "livecodebench-candidates",
-        "LiveCodeBench problems with one program per writer and the leaderboard's verdicts";
+        "LiveCodeBench with one program per writer and the leaderboard's verdicts";
+    LeetCodeCandidates, "leetcode-candidates",
+        "LeetCode with programs of many writers in several languages";
+    HumanEvalCandidates, "humaneval-candidates",
+        "HumanEval with programs of many systems";
+    HumanEvalXCandidates, "humaneval-x-candidates",
+        "HumanEval in four languages with pools of programs";
+    MbppCandidates, "mbpp-candidates",
+        "MBPP and its typed variants with programs of many systems";
+    AppsCandidates, "apps-candidates",
+        "APPS with programs by several prompting methods";
+    XCodeEvalCandidates, "xcodeeval-candidates",
+        "xCodeEval with programs by several prompting methods";
+    CodeEloCandidates, "codeelo-candidates",
+        "CodeElo with 30 programs per problem";
 }
 
 impl fmt::Display for Format {
@@ -157,7 +214,28 @@ pub fn import(
     let mut out = Out::new(sink);
     match format {
         Format::LiveCodeBench => rows(input, &mut out, livecodebench::published),
+        Format::HumanEval => rows(input, &mut out, humaneval::published),
+        Format::EvalPlus => rows(input, &mut out, humaneval::extended),
+        Format::Mbpp => rows(input, &mut out, mbpp::published),
+        Format::Apps => rows(input, &mut out, |row, out| apps::published(row, "apps", out)),
+        Format::Taco => rows(input, &mut out, |row, out| apps::published(row, "taco", out)),
+        Format::CodeContests => rows(input, &mut out, codecontests::published),
+        Format::DeepCoder => rows(input, &mut out, deepcoder::published),
+        Format::LeetCodeSuites => rows(input, &mut out, leetcode::suite),
+        Format::HumanEvalPack => rows(input, &mut out, translated::pair),
+        Format::QuixBugs => rows(input, &mut out, quixbugs::bug),
+        Format::Refactory => rows(input, &mut out, refactory::exercise),
+        Format::BigCodeBench => rows(input, &mut out, bigcodebench::pair),
+        Format::CoCoClaNeL => rows(input, &mut out, contests::cococlanel),
+        Format::ConDefects => rows(input, &mut out, contests::condefects),
         Format::LiveCodeBenchCandidates => rows(input, &mut out, livecodebench::collected),
+        Format::LeetCodeCandidates => rows(input, &mut out, leetcode::collected),
+        Format::HumanEvalCandidates => rows(input, &mut out, humaneval::collected),
+        Format::HumanEvalXCandidates => rows(input, &mut out, translated::pool),
+        Format::MbppCandidates => rows(input, &mut out, mbpp::collected),
+        Format::AppsCandidates => rows(input, &mut out, apps::collected),
+        Format::XCodeEvalCandidates => rows(input, &mut out, contests::xcodeeval),
+        Format::CodeEloCandidates => rows(input, &mut out, contests::codeelo),
     }?;
     Ok(out.summary)
 }
@@ -174,4 +252,40 @@ fn split_of_date(key: &str, date: &str) -> Result<&'static str, RowError> {
         _ if date < "2025-01-01" => "validation",
         _ => "eval",
     })
+}
+
+/// A problem for Python without code to start from, with the usual limits.
+fn python_problem(
+    id: String,
+    statement: String,
+    entry: Entry,
+    tests: Tests,
+    meta: Meta,
+) -> Problem {
+    Problem {
+        id,
+        statement,
+        starter: String::new(),
+        language: Language::Python,
+        entry,
+        tests,
+        limits: Limits::default(),
+        meta,
+        extra: Extra::new(),
+    }
+}
+
+/// What a judge of short functions imports before every program: writers rely on it, because
+/// their prompts began with imports of this kind.
+const IMPORTS: &str = "\
+import bisect, collections, copy, datetime, functools, hashlib, heapq, itertools, math, operator
+import random, re, statistics, string, sys
+from typing import *
+";
+
+/// Says under the key `prelude` which code stands before a program when its tests run: what the
+/// source's own judge puts there.
+fn with_code_before(mut problem: Problem, code: &str) -> Problem {
+    problem.extra.insert("prelude".to_owned(), code.into());
+    problem
 }

@@ -189,23 +189,10 @@ fn provided(rule: &Rule, evidence: &Evidence) -> Result<(), SelectError> {
 
 /// Whether the rule has scores alone to go by, and no candidate has one.
 fn lacks_scores(rule: &Rule, evidence: &Evidence, valid: &[usize]) -> bool {
-    let scorers = match rule {
-        Rule::RmArgmax => &evidence.scores[..1],
-        Rule::WeightedVerifiers { .. } => &evidence.scores[..],
-        Rule::First
-        | Rule::Random
-        | Rule::Shortest
-        | Rule::Longest
-        | Rule::PublicFilter
-        | Rule::MaxPass
-        | Rule::MaxPassConsistency
-        | Rule::Codet { .. }
-        | Rule::B4 { .. }
-        | Rule::MbrExec
-        | Rule::AlphacodeClusters { .. }
-        | Rule::OutputVote
-        | Rule::RmWithinPassing
-        | Rule::HybridLexi { .. } => return false,
+    let scorers = match rule.needs() {
+        [Need::Scorers(1)] => &evidence.scores[..1],
+        [Need::Scorers(_)] => &evidence.scores[..],
+        _ => return false,
     };
     scorers.iter().all(|scores| valid.iter().all(|&index| scores[index].is_none()))
 }

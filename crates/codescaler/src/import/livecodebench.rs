@@ -7,18 +7,43 @@ use flate2::read::ZlibDecoder;
 use serde::Deserialize;
 
 use super::{
-    pickle,
+    pickle, python_problem,
     row::{Out, RowError, nested},
-    split_of_date,
+    split_of_date, with_code_before,
     written::{Group, Written},
 };
 use crate::{
     check::Check,
     language::Language,
-    problem::{Entry, Limits, Meta, Problem, Test, Tests},
-    record::Extra,
+    problem::{Entry, Meta, Problem, Test, Tests},
     value::{Value, literal},
 };
+
+/// What LiveCodeBench's own judge puts before every program. (`builtins` comes last but one and gives back
+/// the built-in functions that the lines before it cover, such as `pow`.)
+pub(super) const IMPORTS: &str = "\
+from string import *
+from re import *
+from datetime import *
+from collections import *
+from heapq import *
+from bisect import *
+from copy import *
+from math import *
+from random import *
+from statistics import *
+from itertools import *
+from functools import *
+from operator import *
+from io import *
+from sys import *
+from json import *
+from builtins import *
+from typing import *
+import string, re, datetime, collections, heapq, bisect, copy, math, random, statistics
+import itertools, functools, operator, io, sys, json
+sys.setrecursionlimit(50000)
+";
 
 /// A row as published.
 #[derive(Deserialize)]
@@ -66,28 +91,20 @@ pub(super) fn published(row: Published, out: &mut Out<'_>) -> Result<(), RowErro
         "" => None,
         json => nested::<Metadata>("metadata", json)?.func_name,
     };
-    let mut extra = Extra::new();
-    extra.insert("platform".to_owned(), row.platform.into());
-    extra.insert("contest".to_owned(), row.contest_id.into());
-    Ok(out.problem(Problem {
-        id: row.question_id,
-        statement: row.question_content,
-        language: Language::Python,
-        entry: entry("starter_code", &row.starter_code, function)?,
-        starter: row.starter_code,
-        tests,
-        limits: Limits::default(),
-        meta: Meta {
-            source: Some("livecodebench".to_owned()),
-            date: Some(date.to_owned()),
-            difficulty: Some(row.difficulty),
-            title: Some(row.question_title),
-            license: None,
-            split: Some(split.to_owned()),
-            ..Meta::default()
-        },
-        extra,
-    })?)
+    let mut meta = Meta {
+        source: Some("livecodebench".to_owned()),
+        date: Some(date.to_owned()),
+        difficulty: Some(row.difficulty),
+        title: Some(row.question_title),
+        split: Some(split.to_owned()),
+        ..Meta::default()
+    };
+    meta.extra.insert("platform".to_owned(), row.platform.into());
+    meta.extra.insert("contest".to_owned(), row.contest_id.into());
+    let entry = entry("starter_code", &row.starter_code, function)?;
+    let problem = python_problem(row.question_id, row.question_content, entry, tests, meta);
+    let problem = Problem { starter: row.starter_code, ..problem };
+    Ok(out.problem(with_code_before(problem, IMPORTS))?)
 }
 
 #[derive(Deserialize)]
@@ -197,29 +214,22 @@ pub(super) fn collected(row: Collected, out: &mut Out<'_>) -> Result<(), RowErro
         }
     }
     let split = split_of_date("date", &row.date)?;
-    let mut extra = Extra::new();
-    extra.insert("platform".to_owned(), row.platform.into());
-    extra.insert("contest".to_owned(), row.contest.into());
-    extra.insert("release".to_owned(), row.release.into());
-    out.problem(Problem {
-        id: row.id.clone(),
-        statement: row.statement,
-        language: Language::Python,
-        entry: entry("starter", &row.starter, None)?,
-        starter: row.starter,
-        tests: Tests { visible, hidden },
-        limits: Limits::default(),
-        meta: Meta {
-            source: Some("livecodebench".to_owned()),
-            date: Some(row.date),
-            difficulty: Some(row.difficulty),
-            title: Some(row.title),
-            license: None,
-            split: Some(split.to_owned()),
-            ..Meta::default()
-        },
-        extra,
-    })?;
+    let mut meta = Meta {
+        source: Some("livecodebench".to_owned()),
+        date: Some(row.date),
+        difficulty: Some(row.difficulty),
+        title: Some(row.title),
+        split: Some(split.to_owned()),
+        ..Meta::default()
+    };
+    meta.extra.insert("platform".to_owned(), row.platform.into());
+    meta.extra.insert("contest".to_owned(), row.contest.into());
+    meta.extra.insert("release".to_owned(), row.release.into());
+    let entry = entry("starter", &row.starter, None)?;
+    let tests = Tests { visible, hidden };
+    let problem = python_problem(row.id.clone(), row.statement, entry, tests, meta);
+    let problem = Problem { starter: row.starter, ..problem };
+    out.problem(with_code_before(problem, IMPORTS))?;
     let mut group = Group::new(&row.id, Language::Python, "livecodebench").licensed("MIT");
     row.cands.into_iter().try_for_each(|written| group.written(out, written, |code| code))
 }

@@ -28,7 +28,7 @@ pub(super) struct Written {
     c: Option<Flag>,
     /// The submission that a bug and its fix belong to.
     sub: Option<String>,
-    kind: Option<String>,
+    pub(super) kind: Option<String>,
 }
 
 /// 0 or 1, or a truth value.
@@ -83,12 +83,14 @@ pub(super) struct Group<'a> {
     /// Who gave the verdict `y`.
     by: &'static str,
     license: Option<&'static str>,
+    /// Who wrote programs that do not name their writer.
+    writer: &'static str,
     index: u32,
 }
 
 impl<'a> Group<'a> {
     pub(super) fn new(problem: &'a str, language: Language, by: &'static str) -> Group<'a> {
-        Group { problem, language, by, license: None, index: 0 }
+        Group { problem, language, by, license: None, writer: "", index: 0 }
     }
 
     /// States the licence of every program.
@@ -96,7 +98,12 @@ impl<'a> Group<'a> {
         Group { license: Some(license), ..self }
     }
 
-    /// A program of the benchmark's authors, and that it is right or wrong.
+    /// Names the writer of programs that do not name theirs.
+    pub(super) fn written_by(self, writer: &'static str) -> Group<'a> {
+        Group { writer, ..self }
+    }
+
+    /// A program that came with the benchmark, and that it is right or wrong.
     pub(super) fn authored(
         &mut self,
         out: &mut Out<'_>,
@@ -104,9 +111,22 @@ impl<'a> Group<'a> {
         program: String,
         passed: bool,
     ) -> Result<(), RowError> {
+        self.authored_in(out, self.language, name, program, passed)
+    }
+
+    /// As [`Group::authored`], in a language of its own.
+    #[expect(clippy::too_many_arguments, reason = "a program, its writer and its verdict")]
+    pub(super) fn authored_in(
+        &mut self,
+        out: &mut Out<'_>,
+        language: Language,
+        name: &str,
+        program: String,
+        passed: bool,
+    ) -> Result<(), RowError> {
         let source = Source { name: name.to_owned(), ..self.source() };
-        let index = self.candidate(out, program, self.language, source, Extra::new())?;
-        self.label(out, index, passed, self.by, None, Extra::new())
+        let index = self.candidate(out, program, language, source, Extra::new())?;
+        self.label(out, (index, self.by, passed), None, Extra::new())
     }
 
     /// A program with what its row says. A program in a language that is none of ours is left
@@ -114,12 +134,12 @@ impl<'a> Group<'a> {
     pub(super) fn written(
         &mut self,
         out: &mut Out<'_>,
-        written: Written,
+        mut written: Written,
         program: impl FnOnce(String) -> String,
     ) -> Result<(), RowError> {
-        let language = match &written.lang {
+        let language = match written.lang.take() {
             None => self.language,
-            Some(tag) => match Language::from_tag(tag) {
+            Some(tag) => match Language::from_tag(&tag) {
                 Some(language) => language,
                 None => {
                     out.leave_out(format!("program in an unknown language, {tag}"));
@@ -149,18 +169,22 @@ impl<'a> Group<'a> {
             hints.insert("kind".to_owned(), kind.into());
         }
         match (written.y, written.p) {
-            (Some(Flag(passed)), rate) => self.label(out, index, passed, self.by, rate, hints)?,
+            (Some(Flag(passed)), rate) => self.label(out, (index, self.by, passed), rate, hints)?,
             (None, Some(_)) => out.leave_out("pass rate of the writer, without a verdict"),
             (None, None) => {}
         }
         if let Some(Flag(passed)) = written.yp {
-            self.label(out, index, passed, EXTENDED, None, Extra::new())?;
+            self.label(out, (index, EXTENDED, passed), None, Extra::new())?;
         }
         Ok(())
     }
 
     fn source(&self) -> Source {
-        Source { license: self.license.map(str::to_owned), ..Source::default() }
+        Source {
+            name: self.writer.to_owned(),
+            license: self.license.map(str::to_owned),
+            ..Source::default()
+        }
     }
 
     fn candidate(
@@ -190,9 +214,7 @@ impl<'a> Group<'a> {
     fn label(
         &self,
         out: &mut Out<'_>,
-        index: u32,
-        passed: bool,
-        by: &str,
+        (index, by, passed): (u32, &str, bool),
         rate: Option<f64>,
         extra: Extra,
     ) -> Result<(), RowError> {

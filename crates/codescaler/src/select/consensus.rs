@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::rank::{Tiers, tiers_by_value};
+use super::rank::{Tiers, net, tiers_by_value};
 use crate::evidence::{Evidence, Table};
 
 /// Candidates grouped by their row of verdicts. A row with a missing cell is another row than
@@ -48,6 +48,11 @@ impl Rows {
 
     fn group(&self, index: usize) -> &Group {
         &self.groups[self.group_of[&index]]
+    }
+
+    /// Passes less fails of a candidate; a missing cell is neither.
+    pub(super) fn net(&self, index: usize) -> i64 {
+        net(&self.group(index).row)
     }
 
     /// How many samples have the candidate's row.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     evidence::{Evidence, OutputDigest},
+    score::Score,
     seed::{Rng, digest},
 };
 
@@ -62,20 +63,14 @@ fn shuffled(evidence: &Evidence, tier: &[usize], rng: &mut Rng) -> Vec<usize> {
 
 /// A number for everything that the evidence says of one candidate.
 fn fingerprint(evidence: &Evidence, index: usize) -> u64 {
-    let tests =
-        |table: &Option<Vec<Vec<Option<bool>>>>| table.as_ref().map(|table| table[index].clone());
-    let scores: Vec<Option<u32>> = evidence
-        .scores
-        .iter()
-        .map(|scores| scores[index].map(|score| score.get().to_bits()))
-        .collect();
+    let bits = |scores: &Vec<Option<Score>>| scores[index].map(|score| score.get().to_bits());
     let everything = (
         evidence.programs[index],
-        tests(&evidence.visible),
-        tests(&evidence.generated),
+        evidence.visible.as_ref().map(|table| &table[index]),
+        evidence.generated.as_ref().map(|table| &table[index]),
         evidence.outputs.as_ref().map(|table| &table[index]),
-        scores,
+        evidence.scores.iter().map(bits).collect::<Vec<_>>(),
         evidence.count(index),
     );
-    digest(format!("{everything:?}").as_bytes())
+    digest(&serde_json::to_vec(&everything).expect("lists of numbers are JSON"))
 }

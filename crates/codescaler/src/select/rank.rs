@@ -26,7 +26,45 @@ pub(super) struct Ranked {
 pub(super) fn rank(rule: &Rule, evidence: &Evidence, valid: &[usize]) -> Ranked {
     let mut notes = Vec::new();
     let length = |index: usize| evidence.programs[index];
-    let (kept, dropped) = match rule {
+    let (kept, dropped) = filter(rule, evidence, valid, &mut notes);
+    let mut tiers = match rule {
+        Rule::First => tiers_by(&kept, Reverse),
+        Rule::Random => vec![kept],
+        Rule::Shortest => tiers_by(&kept, |index| Reverse(length(index))),
+        Rule::Longest => tiers_by(&kept, length),
+        Rule::PublicFilter => among_passing(evidence, kept, &mut notes),
+        Rule::MaxPass => by_generated(evidence, kept, &mut notes, |rows, kept| {
+            tiers_by(kept, |index| rows.net(index))
+        }),
+        Rule::MaxPassConsistency => by_generated(evidence, kept, &mut notes, |rows, kept| {
+            tiers_by(kept, |index| (rows.net(index), rows.sharing(index)))
+        }),
+        Rule::Codet { a, b } => by_generated(evidence, kept, &mut notes, |rows, kept| {
+            tiers_by_value(kept, |index| rows.codet(index, *a, *b))
+        }),
+        Rule::B4 { axy, b0 } => {
+            by_generated(evidence, kept, &mut notes, |rows, kept| rows.b4(kept, *axy, *b0))
+        }
+        Rule::MbrExec => by_outputs(evidence, kept, &mut notes, by_agreement),
+        Rule::AlphacodeClusters { .. } => by_outputs(evidence, kept, &mut notes, by_cluster),
+        Rule::OutputVote => by_outputs(evidence, kept, &mut notes, by_majority),
+        Rule::RmArgmax | Rule::RmWithinPassing => tiers_by(&kept, |i| evidence.scores[0][i]),
+        Rule::HybridLexi { .. } => by_tests_then_score(evidence, valid, &kept, &mut notes),
+        Rule::WeightedVerifiers { weights } => by_verifiers(evidence, &kept, weights),
+    };
+    let surviving = tiers.len();
+    tiers.extend(dropped);
+    Ranked { tiers, surviving, notes }
+}
+
+/// Those that the rule chooses among, and the others in their order.
+fn filter(
+    rule: &Rule,
+    evidence: &Evidence,
+    valid: &[usize],
+    notes: &mut Vec<Note>,
+) -> (Vec<usize>, Tiers) {
+    match rule {
         Rule::First
         | Rule::Random
         | Rule::Shortest
@@ -44,34 +82,8 @@ pub(super) fn rank(rule: &Rule, evidence: &Evidence, valid: &[usize]) -> Ranked 
         | Rule::MbrExec
         | Rule::AlphacodeClusters { .. }
         | Rule::OutputVote
-        | Rule::RmWithinPassing => visible_first(evidence, valid, &mut notes),
-    };
-    let mut tiers = match rule {
-        Rule::First => tiers_by(&kept, Reverse),
-        Rule::Random => vec![kept],
-        Rule::Shortest => tiers_by(&kept, |index| Reverse(length(index))),
-        Rule::Longest => tiers_by(&kept, length),
-        Rule::PublicFilter => among_passing(evidence, kept, &mut notes),
-        Rule::MaxPass | Rule::MaxPassConsistency | Rule::Codet { .. } | Rule::B4 { .. } => {
-            by_generated(rule, evidence, kept, &mut notes)
-        }
-        Rule::MbrExec => by_outputs(evidence, kept, &mut notes, |table, kept| {
-            by_agreement(table, evidence, kept)
-        }),
-        Rule::AlphacodeClusters { .. } => by_outputs(evidence, kept, &mut notes, |table, kept| {
-            let clusters = Clusters::new(table, evidence, kept);
-            tiers_by(kept, |index| clusters.size(index))
-        }),
-        Rule::OutputVote => {
-            by_outputs(evidence, kept, &mut notes, |table, kept| by_majority(table, evidence, kept))
-        }
-        Rule::RmArgmax | Rule::RmWithinPassing => tiers_by(&kept, |i| evidence.scores[0][i]),
-        Rule::HybridLexi { .. } => by_tests_then_score(evidence, valid, &kept, &mut notes),
-        Rule::WeightedVerifiers { weights } => by_verifiers(evidence, &kept, weights),
-    };
-    let surviving = tiers.len();
-    tiers.extend(dropped);
-    Ranked { tiers, surviving, notes }
+        | Rule::RmWithinPassing => visible_first(evidence, valid, notes),
+    }
 }
 
 /// Groups by a key, the greatest first; equal keys in ascending order of position.
@@ -105,16 +117,9 @@ pub(super) fn tiers_by_value(kept: &[usize], value: impl Fn(usize) -> f64) -> Ti
     tiers
 }
 
-/// Passes less fails over some columns; a missing cell is neither.
-fn net(row: &[Option<bool>], columns: impl IntoIterator<Item = usize>) -> i64 {
-    columns
-        .into_iter()
-        .map(|column| row[column].map_or(0, |passed| if passed { 1 } else { -1 }))
-        .sum()
-}
-
-fn net_visible(table: &Table<bool>, index: usize) -> i64 {
-    net(&table[index], 0..table[index].len())
+/// Passes less fails; a missing cell is neither.
+pub(super) fn net<'a>(cells: impl IntoIterator<Item = &'a Option<bool>>) -> i64 {
+    cells.into_iter().flatten().map(|&passed| if passed { 1 } else { -1 }).sum()
 }
 
 /// Splits off those that do best on visible tests; the others follow in their order.
@@ -124,7 +129,7 @@ fn visible_first(
     notes: &mut Vec<Note>,
 ) -> (Vec<usize>, Tiers) {
     let Some(table) = &evidence.visible else { return (valid.to_vec(), Tiers::new()) };
-    let mut tiers = tiers_by(valid, |index| net_visible(table, index));
+    let mut tiers = tiers_by(valid, |index| net(&table[index]));
     let best = tiers.remove(0);
     note_visible(table, best[0], notes);
     (best, tiers)
@@ -161,44 +166,23 @@ fn separating(table: &Table<bool>, kept: &[usize]) -> Vec<usize> {
     (0..columns).filter(|&column| seen(column, true) && seen(column, false)).collect()
 }
 
+/// An order by generated tests, of which only those that separate are looked at.
 fn by_generated(
-    rule: &Rule,
     evidence: &Evidence,
     kept: Vec<usize>,
     notes: &mut Vec<Note>,
+    order: impl Fn(&consensus::Rows, &[usize]) -> Tiers,
 ) -> Tiers {
-    let table = evidence.generated.as_ref().expect("the rule's needs are met");
     if kept.len() == 1 {
         return vec![kept];
     }
+    let table = evidence.generated.as_ref().expect("the rule's needs are met");
     let columns = separating(table, &kept);
     if columns.is_empty() {
         notes.push(Note::TestsSeparateNothing);
         return without_tests(evidence, kept, notes);
     }
-    let rows = consensus::Rows::new(table, &columns, &kept, evidence);
-    match rule {
-        Rule::MaxPassConsistency => tiers_by(&kept, |index| {
-            (net(&table[index], columns.iter().copied()), rows.sharing(index))
-        }),
-        Rule::Codet { a, b } => tiers_by_value(&kept, |index| rows.codet(index, *a, *b)),
-        Rule::B4 { axy, b0 } => rows.b4(&kept, *axy, *b0),
-        Rule::MaxPass
-        | Rule::First
-        | Rule::Random
-        | Rule::Shortest
-        | Rule::Longest
-        | Rule::PublicFilter
-        | Rule::MbrExec
-        | Rule::AlphacodeClusters { .. }
-        | Rule::OutputVote
-        | Rule::RmArgmax
-        | Rule::RmWithinPassing
-        | Rule::HybridLexi { .. }
-        | Rule::WeightedVerifiers { .. } => {
-            tiers_by(&kept, |index| net(&table[index], columns.iter().copied()))
-        }
-    }
+    order(&consensus::Rows::new(table, &columns, &kept, evidence), &kept)
 }
 
 /// What decides when generated tests do not: agreement, if that tells the candidates apart, or
@@ -221,23 +205,19 @@ fn without_tests(evidence: &Evidence, kept: Vec<usize>, notes: &mut Vec<Note>) -
     vec![kept]
 }
 
-fn outputs(evidence: &Evidence) -> &Table<OutputDigest> {
-    evidence.outputs.as_ref().expect("the rule's needs are met")
-}
-
 /// An order by outputs; when nobody gives one, a note and no order.
 fn by_outputs(
     evidence: &Evidence,
     kept: Vec<usize>,
     notes: &mut Vec<Note>,
-    order: impl Fn(&Table<OutputDigest>, &[usize]) -> Tiers,
+    order: impl Fn(&Table<OutputDigest>, &Evidence, &[usize]) -> Tiers,
 ) -> Tiers {
-    let table = outputs(evidence);
+    let table = evidence.outputs.as_ref().expect("the rule's needs are met");
     if kept.iter().all(|&index| table[index].iter().all(Option::is_none)) {
         notes.push(Note::NoOutput);
         return vec![kept];
     }
-    order(table, &kept)
+    order(table, evidence, &kept)
 }
 
 /// How many samples give each output on one input.
@@ -283,6 +263,12 @@ fn by_majority(table: &Table<OutputDigest>, evidence: &Evidence, kept: &[usize])
         let pairs = table[index].iter().zip(&majority);
         pairs.filter(|(output, majority)| output.is_some() && output == majority).count()
     })
+}
+
+/// AlphaCode: the samples with the same outputs on all inputs.
+fn by_cluster(table: &Table<OutputDigest>, evidence: &Evidence, kept: &[usize]) -> Tiers {
+    let clusters = Clusters::new(table, evidence, kept);
+    tiers_by(kept, |index| clusters.size(index))
 }
 
 /// Clusters of candidates with equal outputs on all inputs that anybody answers.
@@ -365,9 +351,9 @@ fn lexicographic(
     let generated = evidence.generated.as_ref().expect("the rule's needs are met");
     let columns = separating(generated, valid);
     move |index| {
-        let visible = evidence.visible.as_ref().map_or(0, |table| net_visible(table, index));
+        let visible = evidence.visible.as_ref().map_or(0, |table| net(&table[index]));
         let score = evidence.scores[0][index];
-        (score, visible, net(&generated[index], columns.iter().copied()))
+        (score, visible, net(columns.iter().map(|&column| &generated[index][column])))
     }
 }
 

@@ -68,6 +68,44 @@ pub fn parse_python_prefix(text: &str) -> Result<(Value, usize), LiteralError> {
     Ok((value, scanner.at()))
 }
 
+/// The arguments of a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Arguments {
+    /// Those without a name.
+    pub positional: Vec<Value>,
+    /// Those with a name, in their order.
+    pub keywords: Vec<(String, Value)>,
+}
+
+/// The arguments in parentheses that `text` starts with, and how many bytes they take up to
+/// the closing one.
+///
+/// # Errors
+/// As [`parse_python`], and for `*` and `**`.
+pub fn parse_python_arguments(text: &str) -> Result<(Arguments, usize), LiteralError> {
+    let mut scanner = Scanner::new(text, Dialect::Python);
+    let mut arguments = Arguments::default();
+    if !scanner.eat('(') {
+        return Err(scanner.error("expected `(`"));
+    }
+    let mut comma = true;
+    loop {
+        if scanner.eat(')') {
+            return Ok((arguments, scanner.at()));
+        }
+        if !comma {
+            return Err(scanner.error("expected `,` or `)`"));
+        }
+        let keyword = scanner.keyword();
+        let value = expression(&mut scanner, VALUE_DEPTH_MAX)?;
+        match keyword {
+            Some(name) => arguments.keywords.push((name, value)),
+            None => arguments.positional.push(value),
+        }
+        comma = scanner.eat(',');
+    }
+}
+
 fn whole(text: &str, dialect: Dialect) -> Result<Value, LiteralError> {
     let mut scanner = Scanner::new(text, dialect);
     let value = match dialect {

@@ -81,6 +81,18 @@ impl<'a> Scanner<'a> {
         self.while_matching(|c| c.is_alphanumeric() || c == '_' || c == '.').to_owned()
     }
 
+    /// The name of a keyword argument and its `=`, if they come next.
+    pub(super) fn keyword(&mut self) -> Option<String> {
+        self.peek();
+        let start = self.at;
+        let name = self.while_matching(|c| c.is_alphanumeric() || c == '_');
+        if !name.is_empty() && self.eat('=') && self.peek() != Some('=') {
+            return Some(name.to_owned());
+        }
+        self.at = start;
+        None
+    }
+
     fn while_matching(&mut self, wanted: impl Fn(char) -> bool) -> &'a str {
         let rest = self.rest();
         let end = rest.find(|c| !wanted(c)).unwrap_or(rest.len());

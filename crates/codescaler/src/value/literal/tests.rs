@@ -172,6 +172,19 @@ fn a_prefix_says_how_long_it_is() {
 }
 
 #[test]
+fn arguments_of_calls() {
+    let (arguments, length) = parse_python_arguments("((1, 2), 'a', k=[3],) == 4").unwrap();
+    let pair = Value::Tuple(vec![Value::Int(1), Value::Int(2)]);
+    assert_eq!(arguments.positional, [pair, Value::Str("a".into())]);
+    assert_eq!(arguments.keywords, [("k".to_owned(), Value::List(vec![Value::Int(3)]))]);
+    assert_eq!(length, 21);
+    assert_eq!(parse_python_arguments("()").unwrap(), (Arguments::default(), 2));
+    for bad in ["", "1", "(1", "(1 2)", "(*x)", "(x)", "(a==1)", "(k=)"] {
+        assert!(parse_python_arguments(bad).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn errors_say_where() {
     assert_eq!(parse_python("[1, ?]").unwrap_err().to_string(), "byte 4: expected a value");
 }

@@ -1,0 +1,298 @@
+# Locks a process in. The first half runs once per zygote, `enter` once per program.
+#
+# Everything here is best effort towards a *plan* that the supervisor sends; a step that fails ends
+# the process with the step's name, and the supervisor plans again without it. What really holds is
+# found out afterwards, from inside, by a program that tries to break every rule.
+
+import ctypes
+import os
+import resource
+import signal
+
+C = ctypes.CDLL(None, use_errno=True)
+
+CLONE_NEWNS = 0x00020000
+CLONE_NEWUTS = 0x04000000
+CLONE_NEWIPC = 0x08000000
+CLONE_NEWUSER = 0x10000000
+CLONE_NEWPID = 0x20000000
+CLONE_NEWNET = 0x40000000
+
+PR_SET_PDEATHSIG = 1
+PR_SET_DUMPABLE = 4
+PR_SET_SECCOMP = 22
+PR_SET_NO_NEW_PRIVS = 38
+
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
+MS_BIND, MS_REC, MS_PRIVATE, MS_RELATIME = 4096, 16384, 1 << 18, 1 << 21
+MNT_DETACH = 2
+ST_KEPT, ST_RELATIME = 1 | 2 | 4 | 8 | 1024 | 2048, 4096
+
+NOBODY = 65534
+# Where the zygote keeps its own descriptors, out of the way of those that come and go.
+CONTROL, PID_NAMESPACE = 60, 61
+OPEN_FILES_MAX = 64
+FILE_BYTES_MAX = 16 << 20
+STACK_BYTES_MAX = 64 << 20
+THREADS_MAX = 64
+
+
+class Step(Exception):
+    """A layer that could not be put in place: its name, then why."""
+
+
+def checked(result, what):
+    if result < 0:
+        errno = ctypes.get_errno()
+        raise OSError(errno, f"{what}: {os.strerror(errno)}")
+    return result
+
+
+def c_long(value):
+    return ctypes.c_long(value)
+
+
+def syscall(number, *args):
+    words = [c_long(a) if isinstance(a, int) else a for a in args]
+    return checked(C.syscall(c_long(number), *words), f"system call {number}")
+
+
+def prctl(option, value, pointer=None):
+    zero = c_long(0)
+    third = zero if pointer is None else pointer
+    return checked(C.prctl(option, c_long(value), third, zero, zero), f"prctl {option}")
+
+
+def mount(source, target, kind, flags, data=None):
+    encoded = [None if text is None else os.fsencode(text) for text in (source, target, kind, data)]
+    result = C.mount(encoded[0], encoded[1], encoded[2], ctypes.c_ulong(flags), encoded[3])
+    checked(result, f"mount {target}")
+
+
+def library_paths():
+    """What an interpreter reads while it runs: its own modules, shared libraries, time zones."""
+    import sys
+
+    wanted = [p for p in sys.path if os.path.isdir(p)]
+    wanted += [os.path.join(sys.base_prefix, "lib")]
+    wanted += ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
+    kept = []
+    for path in dict.fromkeys(wanted):
+        if os.path.exists(path) and not any(path.startswith(k + "/") for k in kept):
+            kept.append(path)
+    return kept
+
+
+DEVICES = ["/dev/null", "/dev/zero", "/dev/urandom"]
+
+
+def new_namespaces():
+    """Moves into fresh user, pid, net, ipc, uts and mount namespaces, and comes back as pid 1.
+
+    Only this process goes on; the one that was called stays behind to reap it.
+    """
+    uid, gid = os.geteuid(), os.getegid()
+    # As root, nobody inside is nobody outside; without root only the own id can be mapped.
+    outside = (NOBODY, NOBODY) if uid == 0 else (uid, gid)
+    ready_read, ready_write = os.pipe()
+    done_read, done_write = os.pipe()
+    me = os.getpid()
+    helper = os.fork()
+    if helper == 0:
+        # The helper stays in the old namespace, where it may write the maps of the new one.
+        status = 1
+        try:
+            os.close(ready_write)
+            if os.read(ready_read, 1) == b"u":
+                for name, text in (
+                    ("setgroups", "deny"),
+                    ("gid_map", f"{NOBODY} {outside[1]} 1"),
+                    ("uid_map", f"{NOBODY} {outside[0]} 1"),
+                ):
+                    with open(f"/proc/{me}/{name}", "w") as file:
+                        file.write(text)
+                status = 0
+        finally:
+            os._exit(status)
+    flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
+    try:
+        if uid == 0:
+            os.setgroups([])
+        checked(C.unshare(flags), "unshare")
+        os.write(ready_write, b"u")
+    finally:
+        for fd in (ready_read, ready_write, done_read, done_write):
+            os.close(fd)
+        _, status = os.waitpid(helper, 0)
+    if status != 0:
+        raise OSError(1, "the user and group maps cannot be written")
+    os.setresgid(NOBODY, NOBODY, NOBODY)
+    os.setresuid(NOBODY, NOBODY, NOBODY)
+    inner = os.fork()
+    if inner != 0:
+        os.closerange(0, OPEN_FILES_MAX)
+        os.waitpid(inner, 0)
+        os._exit(0)
+    prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    fd = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    os.dup2(fd, PID_NAMESPACE, inheritable=False)
+    os.close(fd)
+    build_root()
+
+
+def build_root():
+    """Replaces the file system by a read-only one with nothing but libraries and three devices."""
+    mount("none", "/", None, MS_REC | MS_PRIVATE)
+    paths = library_paths()
+    opened = {}
+    for path in paths + DEVICES + ["/etc/ld.so.cache"]:
+        if os.path.exists(path):
+            opened[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    base = next(p for p in ("/tmp", "/mnt", "/var", "/run", "/opt") if os.path.isdir(p))
+    mount("tmpfs", base, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755")
+    for path, fd in opened.items():
+        source, target = f"/proc/self/fd/{fd}", base + path
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        if os.path.islink(path) and not path.startswith("/dev/"):
+            os.symlink(os.readlink(path), target)
+            continue
+        if os.path.isdir(source):
+            os.mkdir(target)
+        else:
+            os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o600))
+        mount(source, target, None, MS_BIND | MS_REC)
+        flags = os.statvfs(target).f_flag
+        kept = (flags & ST_KEPT) | (MS_RELATIME if flags & ST_RELATIME else 0)
+        if not path.startswith("/dev/"):
+            mount(None, target, None, kept | MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    for fd in opened.values():
+        os.close(fd)
+    mount(None, base, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
+    os.chdir(base)
+    syscall(PLAN["sys_pivot_root"], ctypes.c_char_p(b"."), ctypes.c_char_p(b"."))
+    checked(C.umount2(b".", MNT_DETACH), "umount the old root")
+    os.chdir("/")
+
+
+FS_READ = (1 << 2) | (1 << 3)
+FS_WRITE_FILE = 1 << 1
+
+
+def landlock():
+    """No file but libraries can be opened, nothing written, no TCP, no signal to the outside."""
+    version = syscall(PLAN["sys_landlock_create_ruleset"], 0, 0, 1)
+    handled = (1 << 13) - 1
+    for since, bit in ((2, 13), (3, 14), (5, 15)):
+        if version >= since:
+            handled |= 1 << bit
+    words = [handled]
+    if version >= 4:
+        words.append(3)
+    if version >= 6:
+        words.append(3)
+    rules = (ctypes.c_uint64 * len(words))(*words)
+    ruleset = syscall(PLAN["sys_landlock_create_ruleset"], rules, 8 * len(words), 0)
+    allowed = [(p, FS_READ) for p in library_paths() + ["/etc/ld.so.cache"]]
+    allowed += [(p, (1 << 2) | FS_WRITE_FILE) for p in DEVICES]
+    for path, access in allowed:
+        if not os.path.exists(path):
+            continue
+        fd = os.open(path, os.O_PATH | os.O_CLOEXEC)
+        if not os.path.isdir(path):
+            access &= ~(1 << 3)
+        rule = access.to_bytes(8, "little") + fd.to_bytes(4, "little", signed=True)
+        syscall(PLAN["sys_landlock_add_rule"], ruleset, 1, ctypes.c_char_p(rule), 0)
+        os.close(fd)
+    syscall(PLAN["sys_landlock_restrict_self"], ruleset, 0)
+    os.close(ruleset)
+
+
+class Program(ctypes.Structure):
+    """A seccomp filter as the kernel wants it."""
+
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+
+def seccomp(instructions):
+    buffer = ctypes.create_string_buffer(instructions, len(instructions))
+    program = Program(len(instructions) // 8, ctypes.addressof(buffer))
+    prctl(PR_SET_SECCOMP, 2, ctypes.byref(program))
+
+
+def confine_zygote():
+    """Puts in place, once, what all programs of this zygote share."""
+    if PLAN["namespaces"]:
+        try:
+            new_namespaces()
+        except OSError as error:
+            raise Step("namespaces", str(error)) from error
+    elif os.geteuid() == 0:
+        try:
+            os.setgroups([])
+            os.setresgid(NOBODY, NOBODY, NOBODY)
+            os.setresuid(NOBODY, NOBODY, NOBODY)
+        except OSError:
+            pass
+    if not PLAN["namespaces"]:
+        os.chdir("/")
+    prctl(PR_SET_NO_NEW_PRIVS, 1)
+    prctl(PR_SET_DUMPABLE, 0)
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_FSIZE, FILE_BYTES_MAX)
+    limit(resource.RLIMIT_NOFILE, OPEN_FILES_MAX)
+    limit(resource.RLIMIT_STACK, STACK_BYTES_MAX)
+    if PLAN["landlock"]:
+        try:
+            landlock()
+        except OSError as error:
+            raise Step("landlock", str(error)) from error
+    if PLAN["seccomp"]:
+        try:
+            seccomp(PLAN["filter_zygote"])
+        except OSError as error:
+            raise Step("seccomp", str(error)) from error
+
+
+def limit(which, value):
+    """Lowers a limit for good; one that is lower already stays."""
+    hard = resource.getrlimit(which)[1]
+    if hard != resource.RLIM_INFINITY:
+        value = min(value, hard)
+    resource.setrlimit(which, (value, value))
+
+
+NO_CAPABILITIES = ctypes.create_string_buffer(24)
+CAPABILITIES_V3 = (0x20080522).to_bytes(4, "little") + bytes(4)
+
+
+def fork_apart(own_namespace):
+    """Forks; the child gets a pid namespace of its own where the plan has namespaces."""
+    if not (own_namespace and PLAN["namespaces"]):
+        return os.fork()
+    checked(C.unshare(CLONE_NEWPID), "unshare pid")
+    try:
+        pid = os.fork()
+    except OSError:
+        C.setns(PID_NAMESPACE, CLONE_NEWPID)
+        raise
+    if pid != 0:
+        checked(C.setns(PID_NAMESPACE, CLONE_NEWPID), "setns pid")
+    return pid
+
+
+def drop_privileges():
+    """What every process below a zygote gives up before it reads anything from outside."""
+    if not PLAN["namespaces"]:
+        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    checked(C.capset(CAPABILITIES_V3, NO_CAPABILITIES), "capset")
+
+
+def enter(memory_bytes, cpu_seconds):
+    """The last door before a program runs."""
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
+    if PLAN["namespaces"]:
+        resource.setrlimit(resource.RLIMIT_NPROC, (THREADS_MAX, THREADS_MAX))
+    if PLAN["seccomp"]:
+        me = os.getpid().to_bytes(4, "little")
+        seccomp(PLAN["filter_program"].replace(PLAN["pid_mark"], me))
+    limit(resource.RLIMIT_AS, memory_bytes)

@@ -1,0 +1,228 @@
+//! System calls that programs may not make, as classic BPF.
+//!
+//! Two filters: what neither a zygote nor a program ever needs is denied once, in the zygote, and
+//! inherited for free; what only the zygote needs is denied by a small filter per program. What
+//! no honest Python program does by accident kills (and becomes a
+//! [security violation](codescaler::execution::Verdict::SecurityViolation)); what a library may
+//! try and do without gets `EPERM`.
+
+use codescaler::value::Value;
+
+/// Stands for the program's own process id in [`program`], until it is known.
+const PID_MARK: u32 = 0xc0de_5ca1;
+
+const LOAD_WORD: u16 = 0x20;
+const JUMP_EQUAL: u16 = 0x15;
+const JUMP_AT_LEAST: u16 = 0x35;
+const JUMP_ANY_BIT: u16 = 0x45;
+const RETURN: u16 = 0x06;
+
+const ALLOW: u32 = 0x7fff_0000;
+const KILL_PROCESS: u32 = 0x8000_0000;
+const ERRNO: u32 = 0x0005_0000;
+
+/// Offsets into `struct seccomp_data`.
+const NUMBER: u32 = 0;
+const ARCHITECTURE: u32 = 4;
+const ARGUMENTS: u32 = 16;
+
+#[cfg(target_arch = "x86_64")]
+const OUR_ARCHITECTURE: u32 = 0xc000_003e;
+#[cfg(target_arch = "aarch64")]
+const OUR_ARCHITECTURE: u32 = 0xc000_00b7;
+
+/// Numbers from here on are the x32 interface of x86-64, which no filter below covers.
+const X32: u32 = 0x4000_0000;
+
+/// Killed wherever they occur.
+const NEVER: &[i64] = &[
+    libc::SYS_ptrace,
+    libc::SYS_process_vm_readv,
+    libc::SYS_process_vm_writev,
+    libc::SYS_bpf,
+    libc::SYS_keyctl,
+    libc::SYS_add_key,
+    libc::SYS_request_key,
+    libc::SYS_userfaultfd,
+    libc::SYS_perf_event_open,
+    libc::SYS_io_uring_setup,
+    libc::SYS_io_uring_enter,
+    libc::SYS_io_uring_register,
+    libc::SYS_mount,
+    libc::SYS_umount2,
+    libc::SYS_pivot_root,
+    libc::SYS_chroot,
+    libc::SYS_move_mount,
+    libc::SYS_open_tree,
+    libc::SYS_fsopen,
+    libc::SYS_fsconfig,
+    libc::SYS_fsmount,
+    libc::SYS_fspick,
+    libc::SYS_mount_setattr,
+    libc::SYS_init_module,
+    libc::SYS_finit_module,
+    libc::SYS_delete_module,
+    libc::SYS_kexec_load,
+    libc::SYS_reboot,
+    libc::SYS_swapon,
+    libc::SYS_swapoff,
+    libc::SYS_syslog,
+    libc::SYS_acct,
+    libc::SYS_quotactl,
+    libc::SYS_open_by_handle_at,
+    libc::SYS_name_to_handle_at,
+    libc::SYS_fanotify_init,
+    libc::SYS_kcmp,
+    libc::SYS_lookup_dcookie,
+    libc::SYS_settimeofday,
+    libc::SYS_clock_settime,
+    libc::SYS_clock_adjtime,
+    libc::SYS_adjtimex,
+    libc::SYS_sethostname,
+    libc::SYS_setdomainname,
+];
+
+/// Refused wherever they occur.
+const REFUSED: &[i64] = &[
+    libc::SYS_socket,
+    libc::SYS_connect,
+    libc::SYS_bind,
+    libc::SYS_listen,
+    libc::SYS_accept,
+    libc::SYS_accept4,
+    libc::SYS_execve,
+    libc::SYS_execveat,
+    libc::SYS_memfd_create,
+    libc::SYS_memfd_secret,
+    libc::SYS_shmget,
+    libc::SYS_shmat,
+    libc::SYS_msgget,
+    libc::SYS_semget,
+    libc::SYS_mq_open,
+    libc::SYS_inotify_init1,
+    libc::SYS_pidfd_getfd,
+    libc::SYS_process_madvise,
+    libc::SYS_migrate_pages,
+    libc::SYS_move_pages,
+    libc::SYS_mbind,
+    libc::SYS_personality,
+    libc::SYS_vhangup,
+];
+
+/// Calls that take a process id first and a signal later, by the index of the signal argument.
+const SIGNALS: &[(i64, u32)] = &[
+    (libc::SYS_kill, 1),
+    (libc::SYS_tgkill, 2),
+    (libc::SYS_rt_sigqueueinfo, 1),
+    (libc::SYS_rt_tgsigqueueinfo, 2),
+];
+
+/// Calls of old architectures for which newer ones have other names.
+#[cfg(target_arch = "x86_64")]
+const FORKS: &[i64] = &[libc::SYS_fork, libc::SYS_vfork];
+#[cfg(target_arch = "aarch64")]
+const FORKS: &[i64] = &[];
+
+struct Filter(Vec<u8>);
+
+impl Filter {
+    fn push(&mut self, code: u16, jump: (u8, u8), k: u32) {
+        self.0.extend(code.to_ne_bytes());
+        self.0.extend([jump.0, jump.1]);
+        self.0.extend(k.to_ne_bytes());
+    }
+
+    /// The call `number` returns `action`; any other goes on.
+    fn on(&mut self, number: i64, action: u32) {
+        let number = u32::try_from(number).expect("system call numbers are small");
+        self.push(JUMP_EQUAL, (0, 1), number);
+        self.push(RETURN, (0, 0), action);
+    }
+
+    /// The prologue: other instruction sets die, the number is loaded.
+    fn new() -> Filter {
+        let mut filter = Filter(Vec::new());
+        filter.push(LOAD_WORD, (0, 0), ARCHITECTURE);
+        filter.push(JUMP_EQUAL, (1, 0), OUR_ARCHITECTURE);
+        filter.push(RETURN, (0, 0), KILL_PROCESS);
+        filter.push(LOAD_WORD, (0, 0), NUMBER);
+        filter.push(JUMP_AT_LEAST, (0, 1), X32);
+        filter.push(RETURN, (0, 0), KILL_PROCESS);
+        filter
+    }
+
+    fn end(mut self) -> Vec<u8> {
+        self.push(RETURN, (0, 0), ALLOW);
+        self.0
+    }
+}
+
+fn errno(number: i32) -> u32 {
+    ERRNO | u32::try_from(number).expect("error numbers are positive")
+}
+
+/// What is denied in a zygote and everything below it.
+fn zygote() -> Vec<u8> {
+    let mut filter = Filter::new();
+    for &number in NEVER {
+        filter.on(number, KILL_PROCESS);
+    }
+    for &number in REFUSED {
+        filter.on(number, errno(libc::EPERM));
+    }
+    filter.end()
+}
+
+/// What is denied in a program on top: new processes, other namespaces, signals to others and
+/// `SIGKILL` to itself (so that a death by `SIGKILL` is never the program's own doing).
+fn program() -> Vec<u8> {
+    let mut filter = Filter::new();
+    for &number in FORKS {
+        filter.on(number, errno(libc::EPERM));
+    }
+    // The C library falls back to clone, whose flags a filter can read.
+    filter.on(libc::SYS_clone3, errno(libc::ENOSYS));
+    for number in [libc::SYS_unshare, libc::SYS_setns] {
+        filter.on(number, KILL_PROCESS);
+    }
+    for number in [
+        libc::SYS_pidfd_open,
+        libc::SYS_pidfd_send_signal,
+        libc::SYS_tkill,
+        libc::SYS_setsid,
+        libc::SYS_setpgid,
+    ] {
+        filter.on(number, errno(libc::EPERM));
+    }
+    let clone = u32::try_from(libc::SYS_clone).expect("system call numbers are small");
+    let thread = u32::try_from(libc::CLONE_THREAD).expect("the flag is positive");
+    filter.push(JUMP_EQUAL, (0, 4), clone);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+    filter.push(JUMP_ANY_BIT, (0, 1), thread);
+    filter.push(RETURN, (0, 0), ALLOW);
+    filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    for &(number, signal) in SIGNALS {
+        let number = u32::try_from(number).expect("system call numbers are small");
+        filter.push(JUMP_EQUAL, (0, 6), number);
+        filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+        filter.push(JUMP_EQUAL, (0, 3), PID_MARK);
+        filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 8 * signal);
+        filter.push(JUMP_EQUAL, (1, 0), libc::SIGKILL.unsigned_abs());
+        filter.push(RETURN, (0, 0), ALLOW);
+        filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    }
+    filter.end()
+}
+
+/// The filters and the numbers of calls without a C wrapper, as the zygote's plan has them.
+pub(crate) fn plan() -> [(&'static str, Value); 7] {
+    [
+        ("filter_zygote", Value::Bytes(zygote())),
+        ("filter_program", Value::Bytes(program())),
+        ("pid_mark", Value::Bytes(PID_MARK.to_ne_bytes().to_vec())),
+        ("sys_pivot_root", Value::Int(libc::SYS_pivot_root)),
+        ("sys_landlock_create_ruleset", Value::Int(libc::SYS_landlock_create_ruleset)),
+        ("sys_landlock_add_rule", Value::Int(libc::SYS_landlock_add_rule)),
+        ("sys_landlock_restrict_self", Value::Int(libc::SYS_landlock_restrict_self)),
+    ]
+}
