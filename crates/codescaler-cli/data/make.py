@@ -16,6 +16,8 @@ import sys
 CANDIDATES_MAX = 16
 HIDDEN_MAX = 40
 HIDDEN_BYTES_MAX = 6_000
+# Right programs here take milliseconds; a loop without end should not hold up a demonstration.
+LIMITS = {"cpu_ms_max": 2000, "memory_mib_max": 1024}
 # Collections whose licence allows passing their programs on.
 HUMANEVAL_SOURCES = ("codegen", "codex", "mapcoder", "reflexion", "ldb")
 MBPP_SOURCES_NOT = ("waxx555",)
@@ -33,7 +35,7 @@ def digest(*parts):
 
 def allowed(candidate, family):
     name = candidate["source"]["name"].lower()
-    if name == "reference":
+    if name in ("reference", "canonical"):  # Written by people.
         return False
     if family == "humaneval":
         return any(word in name for word in HUMANEVAL_SOURCES)
@@ -68,6 +70,7 @@ def pool(problems_folder, candidates_folder, family):
         if len(group) < 4 or len(verdicts) < 2 or not hidden:
             continue
         problem["tests"]["hidden"] = hidden
+        problem["limits"] = LIMITS
         for index, candidate in enumerate(group):
             candidate["index"] = index
         yield problem, group

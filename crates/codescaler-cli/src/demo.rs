@@ -123,7 +123,8 @@ fn unpack(path: &Path, packed: &'static [u8]) -> Result<(), Failure> {
         return Ok(());
     }
     let mut bytes = Vec::new();
-    let read = decompressed(packed).and_then(|mut input| std::io::Read::read_to_end(&mut input, &mut bytes));
+    let read = decompressed(packed)
+        .and_then(|mut input| std::io::Read::read_to_end(&mut input, &mut bytes));
     read.map_err(|error| Failure::fault(error, "the data in the box is damaged"))?;
     write_whole(path, &bytes)
 }
@@ -224,7 +225,8 @@ impl Costs {
     fn read(demo: &Demo<'_>) -> Result<Costs, Failure> {
         let program_ms = |suite| -> Result<f64, Failure> {
             let timings: Vec<Timing> = read_all(&timings_of(&demo.executions(suite)))?;
-            Ok(timings.iter().map(|timing| timing.cpu_ms).sum::<f64>() / timings.len().max(1) as f64)
+            Ok(timings.iter().map(|timing| timing.cpu_ms).sum::<f64>()
+                / timings.len().max(1) as f64)
         };
         Ok(Costs {
             score: demo.run.cost("score"),
@@ -271,13 +273,18 @@ impl Costs {
 /// What the table says, in plain words.
 fn reading(rows: &[Row], costs: &Costs) -> String {
     let row = |rule: &Rule| rows.iter().find(|row| row.rule == rule.to_string());
-    let right = |row: Option<&Row>| row.and_then(|row| row.accuracy.interval).map(|i| percent(i.mean));
+    let right =
+        |row: Option<&Row>| row.and_then(|row| row.accuracy.interval).map(|i| percent(i.mean));
     let mut words = Vec::new();
     if let (Some(random), Some(scored)) = (row(&Rule::Random), row(&Rule::RmArgmax)) {
         let verdict = match scored.over_random.interval {
-            Some(i) if i.low > 0.0 => "the interval lies above zero, so it judges better than chance",
+            Some(i) if i.low > 0.0 => {
+                "the interval lies above zero, so it judges better than chance"
+            }
             Some(i) if i.high < 0.0 => "the interval lies below zero: it judges worse than chance",
-            Some(_) | None => "the interval holds zero, so this does not show that it judges at all",
+            Some(_) | None => {
+                "the interval holds zero, so this does not show that it judges at all"
+            }
         };
         words.push(format!(
             "Without running anything, the linear reward model picks a right program for {} of 100 \
@@ -287,7 +294,9 @@ fn reading(rows: &[Row], costs: &Costs) -> String {
             difference(&scored.over_random),
         ));
     }
-    if let (Some(filter), Some(within)) = (right(row(&Rule::PublicFilter)), right(row(&Rule::RmWithinPassing))) {
+    if let (Some(filter), Some(within)) =
+        (right(row(&Rule::PublicFilter)), right(row(&Rule::RmWithinPassing)))
+    {
         words.push(format!(
             "Running the visible tests and picking any program that passes gives {filter}; letting the \
              reward model choose among those gives {within}."

@@ -20,7 +20,11 @@ pub(crate) fn run(terminal: Terminal, Options {}: &Options) -> Result<Outcome, F
     let report = codescaler_sandbox::doctor();
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let scorer = Scorer::linear(None)?;
-    terminal.print(&format!("codescaler {} ({})", env!("CARGO_PKG_VERSION"), env!("CODESCALER_COMMIT")));
+    terminal.print(&format!(
+        "codescaler {} ({})",
+        env!("CARGO_PKG_VERSION"),
+        env!("CODESCALER_COMMIT")
+    ));
     terminal.print(&format!("cores: {cores}"));
     terminal.print(&format!("reward model in the box: linear, weights {}", scorer.fingerprint()));
     terminal.print(&report.to_string());

@@ -72,7 +72,8 @@ impl PoolOptions {
         }
         let n_before: usize = groups.list.iter().map(|group| group.members.len()).sum();
         let counts = |member: &Member| {
-            member.label.is_some() && self.source.as_ref().is_none_or(|source| *source == member.source)
+            member.label.is_some()
+                && self.source.as_ref().is_none_or(|source| member.writers.contains(source))
         };
         for group in &mut groups.list {
             group.members.retain(counts);

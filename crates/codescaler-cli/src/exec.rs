@@ -157,8 +157,12 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
     provenance.insert("candidates".to_owned(), json!(fingerprint(&options.candidates)?));
     let candidates = Joined::open(&options.candidates, &problems)?;
-    let tally =
-        execute_all(terminal, (&options.candidates, candidates), (&options.out, &provenance), &work)?;
+    let tally = execute_all(
+        terminal,
+        (&options.candidates, candidates),
+        (&options.out, &provenance),
+        &work,
+    )?;
     let Some(tally) = tally else {
         terminal.note(&format!("{} is whole already", options.out.display()));
         return Ok(Outcome::done(json!({"verb": "exec", "out": options.out, "made": 0})));
@@ -201,28 +205,30 @@ pub(crate) fn execute_all(
             out.display()
         )));
     }
-    let mut costs = match Output::open::<Timing>(&timings, &Header::new::<Timing>(provenance.clone()))? {
-        Opened::Whole => None,
-        Opened::Open(output, _) => Some(output),
-    };
+    let mut costs =
+        match Output::open::<Timing>(&timings, &Header::new::<Timing>(provenance.clone()))? {
+            Opened::Whole => None,
+            Opened::Open(output, _) => Some(output),
+        };
     let mut tally = Tally::default();
     let header = Header::new::<Execution>(provenance.clone());
-    let progress = stage::run(terminal, candidates, (out, &header), work.suite.name(), |batch, emit| {
-        let mut both = |(execution, timing): (Execution, Option<Timing>)| {
-            tally.made += 1;
-            tally.passed += u64::from(execution.passed() == Some(true));
-            tally.faults += u64::from(execution.fault.is_some());
-            for verdict in &execution.verdicts {
-                *tally.verdicts.entry(verdict.to_string()).or_default() += 1;
-            }
-            if let (Some(costs), Some(timing)) = (&mut costs, timing) {
-                costs.write(&timing)?;
-                costs.flush()?;
-            }
-            emit(execution)
-        };
-        execute_batch(batch, work, &mut both)
-    })?;
+    let progress =
+        stage::run(terminal, candidates, (out, &header), work.suite.name(), |batch, emit| {
+            let mut both = |(execution, timing): (Execution, Option<Timing>)| {
+                tally.made += 1;
+                tally.passed += u64::from(execution.passed() == Some(true));
+                tally.faults += u64::from(execution.fault.is_some());
+                for verdict in &execution.verdicts {
+                    *tally.verdicts.entry(verdict.to_string()).or_default() += 1;
+                }
+                if let (Some(costs), Some(timing)) = (&mut costs, timing) {
+                    costs.write(&timing)?;
+                    costs.flush()?;
+                }
+                emit(execution)
+            };
+            execute_batch(batch, work, &mut both)
+        })?;
     if let Some(costs) = costs {
         costs.finish()?;
     }
@@ -235,10 +241,8 @@ fn execute_batch(
     work: &Work<'_>,
     emit: &mut Emit<'_, (Execution, Option<Timing>)>,
 ) -> Result<(), Failure> {
-    let programs: Vec<Result<_, String>> = batch
-        .iter()
-        .map(|item| program_of(&item.candidate, item.problem, work.policy))
-        .collect();
+    let programs: Vec<Result<_, String>> =
+        batch.iter().map(|item| program_of(&item.candidate, item.problem, work.policy)).collect();
     let mut places = Vec::new();
     let mut jobs = Vec::new();
     for (place, (item, program)) in batch.iter().zip(&programs).enumerate() {

@@ -74,9 +74,11 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
                 let mut candidate = item.candidate.clone();
                 let kind = program.as_ref().map_or_else(|reason| kind_of(reason), |_| "ok");
                 *reasons.entry(kind.to_owned()).or_default() += 1;
-                candidate.program = program.map_err(|reason| {
-                    candidate.extra.insert("no_program".to_owned(), json!(reason));
-                }).ok();
+                candidate.program = program
+                    .map_err(|reason| {
+                        candidate.extra.insert("no_program".to_owned(), json!(reason));
+                    })
+                    .ok();
                 emit(candidate)?;
             }
             Ok(())

@@ -17,7 +17,10 @@ impl Outcome {
     pub(crate) fn done(summary: Json) -> Outcome {
         match summary {
             Json::Object(summary) => Outcome { summary, found: false },
-            other => Outcome { summary: [("result".to_owned(), other)].into_iter().collect(), found: false },
+            other => Outcome {
+                summary: [("result".to_owned(), other)].into_iter().collect(),
+                found: false,
+            },
         }
     }
 }

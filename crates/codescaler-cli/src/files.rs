@@ -90,7 +90,8 @@ impl Problems {
         mut reader: Reader<R, Problem>,
         file: &str,
     ) -> Result<Problems, Failure> {
-        let mut problems = Problems { list: Vec::new(), by_id: BTreeMap::new(), file: file.to_owned() };
+        let mut problems =
+            Problems { list: Vec::new(), by_id: BTreeMap::new(), file: file.to_owned() };
         while let Some(problem) = reader.next() {
             let problem = problem?;
             if problems.by_id.insert(problem.id.clone(), problems.list.len()).is_some() {
@@ -200,7 +201,8 @@ impl Output {
         let mut done = Vec::new();
         let mut whole_bytes = 0;
         if part.exists() {
-            let file = BufReader::new(File::open(&part).map_err(|error| cannot("open", &part, error))?);
+            let file =
+                BufReader::new(File::open(&part).map_err(|error| cannot("open", &part, error))?);
             let scan = record::scan(file, &part.display().to_string())?;
             if let Some(found) = &scan.header {
                 same_work(found, header, &part.display().to_string())?;
@@ -259,7 +261,11 @@ impl Output {
     pub(crate) fn finish(self) -> Result<(), Failure> {
         let path = self.path;
         let finish = || -> io::Result<()> {
-            self.writer.into_inner()?.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+            self.writer
+                .into_inner()?
+                .into_inner()
+                .map_err(io::IntoInnerError::into_error)?
+                .sync_data()?;
             fs::rename(part_of(&path), &path)
         };
         finish().map_err(|error| cannot("write", &path, error))

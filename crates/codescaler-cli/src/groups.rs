@@ -26,8 +26,10 @@ use crate::{
 pub(crate) struct Member {
     /// Its index in the group.
     pub(crate) index: u32,
-    /// Who wrote it.
+    /// Who wrote it; where several wrote the same text, who did so most often.
     pub(crate) source: String,
+    /// Everybody who wrote it.
+    pub(crate) writers: Vec<String>,
     /// How many samples gave this text.
     pub(crate) count: u32,
     /// Length of its program in bytes; `None` when it has no valid program.
@@ -92,16 +94,22 @@ impl<'a> Groups<'a> {
             let read: Vec<(Option<usize>, Option<Score>)> = match scorer {
                 Some(scorer) => {
                     let read = scorer.read(&batch, policy).into_iter();
-                    read.map(|read| read.map_or((None, None), |(n, s)| (Some(n), Some(s)))).collect()
+                    read.map(|read| read.map_or((None, None), |(n, s)| (Some(n), Some(s))))
+                        .collect()
                 }
                 None => batch.par_iter().map(|item| (program_bytes(item, policy), None)).collect(),
             };
             for (item, (program_bytes, score)) in batch.into_iter().zip(read) {
                 let place = groups.place[item.problem.id.as_str()];
-                let Candidate { index, source, .. } = item.candidate;
+                let Candidate { index, source, extra, .. } = item.candidate;
+                let writers = match extra.get("sources").and_then(|sources| sources.as_object()) {
+                    Some(sources) => sources.keys().cloned().collect(),
+                    None => vec![source.name.clone()],
+                };
                 groups.list[place].members.push(Member {
                     index,
                     source: source.name,
+                    writers,
                     count: source.count,
                     program_bytes,
                     score,
@@ -233,7 +241,12 @@ impl<'a> Groups<'a> {
         self.list.iter().find(|group| group.members.is_empty()).map(|group| group.problem)
     }
 
-    fn member(&mut self, problem: &Problem, index: u32, path: &Path) -> Result<&mut Member, Failure> {
+    fn member(
+        &mut self,
+        problem: &Problem,
+        index: u32,
+        path: &Path,
+    ) -> Result<&mut Member, Failure> {
         let place = self.place.get(problem.id.as_str()).copied();
         let members = place.map(|place| &mut self.list[place].members).into_iter().flatten();
         // Indices mostly are places, but a file may hold a part of a group.

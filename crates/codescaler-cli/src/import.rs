@@ -47,7 +47,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let names: Vec<&str> = Format::ALL.iter().map(|format| format.name()).collect();
         return Ok(Outcome::done(json!({"verb": "import", "formats": names})));
     }
-    let format: Format = options.format.parse().map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
+    let format: Format =
+        options.format.parse().map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
     let file = options.file.as_deref().ok_or_else(|| Failure::input("name the file to import"))?;
     let provenance = Extra::from_iter([
         ("format".to_owned(), json!(format.to_string())),
@@ -87,7 +88,10 @@ struct Files {
 
 impl Files {
     fn open(options: &Options, provenance: &Extra) -> Result<Option<Files>, Failure> {
-        fn create<T: Record>(options: &Options, provenance: &Extra) -> Result<Option<Output>, Failure> {
+        fn create<T: Record>(
+            options: &Options,
+            provenance: &Extra,
+        ) -> Result<Option<Output>, Failure> {
             let path = options.out.join(format!("{}.jsonl", T::KIND));
             match Output::create::<T>(&path, &Header::new::<T>(provenance.clone()))? {
                 Opened::Whole => Ok(None),

@@ -72,7 +72,11 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     }
     // Best first; the order given decides among equals.
     ranked.sort_by_key(|r| {
-        std::cmp::Reverse((r.passed.is_some_and(|(passed, n)| passed == n), r.passed.map(|p| p.0), r.score))
+        std::cmp::Reverse((
+            r.passed.is_some_and(|(passed, n)| passed == n),
+            r.passed.map(|p| p.0),
+            r.score,
+        ))
     });
     for (place, r) in ranked.iter().enumerate() {
         let score = r.score.map_or_else(|| "no score".to_owned(), |s| format!("{:+.2}", s.get()));
@@ -150,12 +154,18 @@ fn run_visible(
         };
         match sandbox.run(&job) {
             Ok(run) => {
-                let passed = run.cases.iter().filter(|case| case.verdict.passed() == Some(true)).count();
+                let passed =
+                    run.cases.iter().filter(|case| case.verdict.passed() == Some(true)).count();
                 r.passed = Some((passed, tests.len()));
                 r.reasons.push(format!("passes {passed} of {} visible tests", tests.len()));
                 for (at, case) in run.cases.iter().enumerate() {
                     if case.verdict.passed() == Some(false) {
-                        r.reasons.push(format!("test {}: {}: {}", at + 1, case.verdict, case.detail));
+                        r.reasons.push(format!(
+                            "test {}: {}: {}",
+                            at + 1,
+                            case.verdict,
+                            case.detail
+                        ));
                     }
                 }
             }
@@ -184,6 +194,7 @@ fn read_problem(path: &Path) -> Result<Problem, Failure> {
         tests: Tests { visible: examples(&statement), hidden: Vec::new() },
         statement,
         starter: String::new(),
+        prelude: String::new(),
         language: Language::Python,
         entry: Entry::Stdio,
         limits: Limits::default(),

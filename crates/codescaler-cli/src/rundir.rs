@@ -91,7 +91,8 @@ impl RunDir {
         };
         let line = serde_json::to_string(&event).expect("an event is JSON") + "\n";
         let path = self.path("events.jsonl");
-        let write = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
+        let write =
+            || OpenOptions::new().create(true).append(true).open(&path)?.write_all(line.as_bytes());
         write().map_err(|error| Failure::fault(error, format!("cannot write {}", path.display())))
     }
 

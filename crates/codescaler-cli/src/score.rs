@@ -46,8 +46,10 @@ impl Scorer {
                 (linear, fingerprint(path)?)
             }
             None => {
-                let linear = LinearRewardModel::read(&mut &LINEAR_IN_THE_BOX[..])
-                    .map_err(|error| Failure::fault(error, "the reward model in the box is damaged"))?;
+                let linear =
+                    LinearRewardModel::read(&mut &LINEAR_IN_THE_BOX[..]).map_err(|error| {
+                        Failure::fault(error, "the reward model in the box is damaged")
+                    })?;
                 (linear, blake3::hash(LINEAR_IN_THE_BOX).to_hex()[..32].to_owned())
             }
         };
@@ -73,14 +75,23 @@ impl Scorer {
         self.score_prepared(&self.linear.prepare(problem), program, language)
     }
 
-    fn score_prepared(&self, problem: &PreparedProblem, program: &str, language: Language) -> Score {
+    fn score_prepared(
+        &self,
+        problem: &PreparedProblem,
+        program: &str,
+        language: Language,
+    ) -> Score {
         let shape = tree_shape(program, language).unwrap_or_default();
         self.linear.score_prepared(problem, &ProgramView { text: program, shape: &shape, language })
     }
 
     /// The length of each candidate's program in bytes and its score, or why it has no program.
     /// Problems are read once each, programs on all cores.
-    pub(crate) fn read(&self, batch: &[Item<'_>], policy: Policy) -> Vec<Result<(usize, Score), String>> {
+    pub(crate) fn read(
+        &self,
+        batch: &[Item<'_>],
+        policy: Policy,
+    ) -> Vec<Result<(usize, Score), String>> {
         let prepared: BTreeMap<&str, PreparedProblem> = batch
             .chunk_by(|a, b| a.problem.id == b.problem.id)
             .map(|group| (group[0].problem.id.as_str(), self.linear.prepare(group[0].problem)))
@@ -138,8 +149,11 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         (&scorer, options.policy),
     )?;
     match progress {
-        Some(progress) => terminal
-            .print(&format!("{} scores written to {}", progress.made, options.out.display())),
+        Some(progress) => terminal.print(&format!(
+            "{} scores written to {}",
+            progress.made,
+            options.out.display()
+        )),
         None => terminal.note(&format!("{} is whole already", options.out.display())),
     }
     let progress = progress.unwrap_or_default();

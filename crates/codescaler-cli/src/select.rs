@@ -102,7 +102,11 @@ impl Rules {
                     Rule::ALL.into_iter().partition(|rule| groups.provides(rule.needs()));
                 for rule in missing {
                     let needs: Vec<String> = rule.needs().iter().map(ToString::to_string).collect();
-                    terminal.note(&format!("{} left out: it needs {}", rule.name(), needs.join(" and ")));
+                    terminal.note(&format!(
+                        "{} left out: it needs {}",
+                        rule.name(),
+                        needs.join(" and ")
+                    ));
                 }
                 there
             }
@@ -144,11 +148,15 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let selections = select_all(&groups, &rules, options.seed)?;
     let mut provenance = Extra::new();
     let inputs = [&options.evidence.problems, &options.evidence.candidates];
-    let inputs = inputs.into_iter().chain(&options.evidence.scores).chain(&options.evidence.executions);
+    let inputs =
+        inputs.into_iter().chain(&options.evidence.scores).chain(&options.evidence.executions);
     let inputs: Vec<String> = inputs.map(|path| fingerprint(path)).collect::<Result<_, _>>()?;
     provenance.insert("inputs".to_owned(), json!(inputs));
     provenance.insert("seed".to_owned(), json!(options.seed));
-    provenance.insert("rules".to_owned(), json!(rules.iter().map(ToString::to_string).collect::<Vec<_>>()));
+    provenance.insert(
+        "rules".to_owned(),
+        json!(rules.iter().map(ToString::to_string).collect::<Vec<_>>()),
+    );
     write_selections(&options.out, provenance, &selections)?;
     let abstained = selections.iter().filter(|selection| selection.chosen.is_none()).count();
     terminal.print(&format!(
@@ -174,9 +182,10 @@ pub(crate) fn select_all(
     for rule in rules {
         for (group, evidence) in groups.list.iter().zip(&evidence) {
             let id = &group.problem.id;
-            let choice = select(rule, evidence, derive(seed, &["select", id])).map_err(|error| {
-                Failure::Input(anyhow::Error::new(error).context(format!("problem {id:?}")))
-            })?;
+            let choice =
+                select(rule, evidence, derive(seed, &["select", id])).map_err(|error| {
+                    Failure::Input(anyhow::Error::new(error).context(format!("problem {id:?}")))
+                })?;
             let index = |position: usize| group.members[position].index;
             selections.push(Selection {
                 problem: id.clone(),

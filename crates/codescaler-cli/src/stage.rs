@@ -86,7 +86,11 @@ pub(crate) fn run<T: Record + OfCandidate>(
     Ok(Some(progress))
 }
 
-fn expect_same<T: OfCandidate>(record: &T, candidate: &Candidate, out: &Path) -> Result<(), Failure> {
+fn expect_same<T: OfCandidate>(
+    record: &T,
+    candidate: &Candidate,
+    out: &Path,
+) -> Result<(), Failure> {
     if (record.problem(), record.index()) == (candidate.problem(), candidate.index()) {
         return Ok(());
     }

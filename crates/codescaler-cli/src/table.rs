@@ -33,11 +33,15 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let row = |cells: [&str; 2]| cells.map(str::to_owned).to_vec();
-        expect![["
+        expect![[r#"
+
             rule  right
             ----  -----
             é       1.0
-            bcd    10.0"]]
-        .assert_eq(&["", &table(&["rule", "right"], &[row(["é", "1.0"]), row(["bcd", "10.0"])])].join("\n"));
+            bcd    10.0"#]]
+        .assert_eq(
+            &["", &table(&["rule", "right"], &[row(["é", "1.0"]), row(["bcd", "10.0"])])]
+                .join("\n"),
+        );
     }
 }

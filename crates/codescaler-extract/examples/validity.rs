@@ -3,7 +3,7 @@
 //!
 //! ```console
 //! $ echo '"def f(:"' | cargo run --release -p codescaler-extract --example validity -- python
-//! 1	7	Expected a parameter or the end of the parameter list
+//! 1<tab>7<tab>Expected a parameter or the end of the parameter list
 //! ```
 
 use std::{
@@ -22,7 +22,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         match check_syntax(&program, language) {
             Ok(()) => writeln!(out, "ok")?,
             Err(error) => {
-                writeln!(out, "{}\t{}\t{}", error.line, error.column, error.message.replace('\n', " "))?;
+                writeln!(
+                    out,
+                    "{}\t{}\t{}",
+                    error.line,
+                    error.column,
+                    error.message.replace('\n', " ")
+                )?;
             }
         }
     }

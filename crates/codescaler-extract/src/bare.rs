@@ -57,21 +57,42 @@ fn starts_code(line: &str, language: Language) -> bool {
         Language::Python => {
             &["def ", "class ", "import ", "from ", "@", "async def ", "if __name__", "#!"]
         }
-        Language::C | Language::Cpp => {
-            &["#include", "#define", "using ", "int ", "void ", "struct ", "class ", "template", "bool ",
-              "long ", "double ", "float ", "char ", "string ", "std::", "vector<", "typedef ", "static "]
-        }
-        Language::Java => {
-            &["import ", "package ", "public ", "class ", "final ", "static ", "interface ", "private ", "@"]
-        }
+        Language::C | Language::Cpp => &[
+            "#include", "#define", "using ", "int ", "void ", "struct ", "class ", "template",
+            "bool ", "long ", "double ", "float ", "char ", "string ", "std::", "vector<",
+            "typedef ", "static ",
+        ],
+        Language::Java => &[
+            "import ",
+            "package ",
+            "public ",
+            "class ",
+            "final ",
+            "static ",
+            "interface ",
+            "private ",
+            "@",
+        ],
         Language::Go => &["package ", "import ", "func ", "type ", "var ", "const "],
-        Language::Rust => {
-            &["use ", "fn ", "pub ", "impl ", "struct ", "enum ", "const ", "static ", "#[", "mod ", "trait "]
-        }
-        Language::JavaScript | Language::TypeScript => {
-            &["function ", "const ", "let ", "var ", "class ", "import ", "export ", "async function ",
-              "/**", "\"use strict\"", "'use strict'", "type ", "interface "]
-        }
+        Language::Rust => &[
+            "use ", "fn ", "pub ", "impl ", "struct ", "enum ", "const ", "static ", "#[", "mod ",
+            "trait ",
+        ],
+        Language::JavaScript | Language::TypeScript => &[
+            "function ",
+            "const ",
+            "let ",
+            "var ",
+            "class ",
+            "import ",
+            "export ",
+            "async function ",
+            "/**",
+            "\"use strict\"",
+            "'use strict'",
+            "type ",
+            "interface ",
+        ],
         Language::CSharp
         | Language::Kotlin
         | Language::Php
@@ -82,24 +103,28 @@ fn starts_code(line: &str, language: Language) -> bool {
     starts.iter().any(|start| line.starts_with(start))
 }
 
-/// Whether an unindented line is a sentence: it starts with a capital word, a bullet or a number,
-/// and has no sign of code.
-fn reads_like_prose(line: &str, language: Language) -> bool {
+/// Whether an unindented line is prose: a bullet, a bold heading, `Usage:`, or a sentence, which
+/// starts with two plain words, the first with a capital, and does not end as code does.
+pub(crate) fn reads_like_prose(line: &str, language: Language) -> bool {
     let trimmed = line.trim_end();
     if trimmed.is_empty() || line.starts_with([' ', '\t']) || starts_code(line, language) {
         return false;
     }
-    if trimmed.starts_with("**") || trimmed.starts_with("- ") || trimmed.starts_with("# ") && trimmed.ends_with(':') && language != Language::Python {
+    if trimmed.starts_with("**") || trimmed.starts_with("- ") {
         return true;
     }
+    let is_word = |word: &str| {
+        let word = word.trim_end_matches([',', '.', ':', ';', '!', '?']).trim_matches('`');
+        let is_plain = |c: char| c.is_alphabetic() || matches!(c, '\'' | '-' | '_' | '’');
+        !word.is_empty() && word.chars().all(is_plain)
+    };
     let mut words = trimmed.split_whitespace();
     let first = words.next().unwrap_or("");
-    let is_word = |word: &str| {
-        let word = word.trim_end_matches([',', '.', ':', ';', '!', '?']);
-        !word.is_empty() && word.chars().all(|c| c.is_alphabetic() || c == '\'' || c == '-' || c == '`')
-    };
-    first.starts_with(char::is_uppercase)
-        && is_word(first)
-        && words.next().is_some_and(|second| is_word(second) || second.starts_with('`'))
-        && !trimmed.ends_with(['{', ';', ')'])
+    if !first.starts_with(char::is_uppercase) || !is_word(first) {
+        return false;
+    }
+    match words.next() {
+        None => first.ends_with(':'),
+        Some(second) => is_word(second) && !trimmed.ends_with(['{', ';', ')']),
+    }
 }

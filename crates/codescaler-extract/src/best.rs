@@ -23,8 +23,12 @@ use crate::{
 /// Other ends that are tried for a block that does not parse, on each side of its own.
 const OTHER_ENDS_MAX: usize = 4;
 
-/// Bytes that repairs may parse, as a multiple of the answer's length.
+/// Bytes that repairs, and blocks inside blocks that do not parse, may each cost: as a multiple of
+/// the answer's length.
 const REPAIR_FACTOR: usize = 8;
+
+/// Fence lines that are looked at: the last ones.
+const MARKERS_MAX: usize = 4_096;
 
 /// How well a tag matches the language; more is better.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -43,6 +47,83 @@ struct Found {
     is_closed: bool,
 }
 
+/// An answer and its fence lines.
+#[derive(Clone, Copy)]
+struct Fences<'a> {
+    text: &'a str,
+    markers: &'a [Marker],
+}
+
+impl Fences<'_> {
+    /// Where the block's content starts. Some writers put the tag on a line of its own.
+    fn content_start(self, block: Block) -> usize {
+        let open = &self.markers[block.open];
+        let content = &self.text[open.next_line..self.end_of(block)];
+        let line_end = content.find('\n').unwrap_or(0);
+        let word = content[..line_end].trim_end();
+        let is_tag = !open.is_tagged() && word.len() > 1 && Language::from_tag(word).is_some();
+        if is_tag { open.next_line + line_end + 1 } else { open.next_line }
+    }
+
+    /// Where the block's content ends, as CommonMark reads it.
+    fn end_of(self, block: Block) -> usize {
+        block.close.map_or(self.text.len(), |idx| self.markers[idx].line_start)
+    }
+
+    /// The marker after the block.
+    fn after(self, block: Block) -> usize {
+        block.close.map_or(self.markers.len(), |close| close + 1)
+    }
+
+    /// Where to go on when no end makes the block parse: at the first line inside it that looks
+    /// like the start of another block, or else after it.
+    fn go_on(self, block: Block) -> usize {
+        let own = block.close.unwrap_or(self.markers.len());
+        let inside = (block.open + 1..own).find(|&idx| self.opens_another(idx));
+        inside.unwrap_or_else(|| self.after(block))
+    }
+
+    fn opens_another(self, idx: usize) -> bool {
+        self.markers[idx].is_tagged() && self.markers[idx].opens(self.text)
+    }
+
+    fn end_at_marker(self, idx: usize) -> End {
+        let go_on = if self.opens_another(idx) { idx } else { idx + 1 };
+        End { at: self.markers[idx].line_start, go_on, is_closed: true }
+    }
+
+    /// Other ends of a block, in the order they are tried: fences before its own that CommonMark
+    /// does not take for its end, later fences (there are backticks inside the program), the end
+    /// of the text, and backticks that close it on a line of code.
+    fn other_ends(self, block: Block) -> Vec<End> {
+        let Fences { text, markers } = self;
+        let open = &markers[block.open];
+        let own = block.close.unwrap_or(markers.len());
+        let earlier = (block.open + 1..own).take(OTHER_ENDS_MAX);
+        let later = (own + 1..markers.len()).filter(|&idx| markers[idx].closes(open));
+        let indices = earlier.chain(later.take(OTHER_ENDS_MAX));
+        let mut ends: Vec<End> = indices.map(|idx| self.end_at_marker(idx)).collect();
+        ends.push(End { at: text.len(), go_on: markers.len(), is_closed: false });
+        let content = &text[open.next_line..self.end_of(block)];
+        let on_code = memchr::memmem::find_iter(content.as_bytes(), "```")
+            .map(|at| open.next_line + at)
+            .find(|&at| text[at + 3..].lines().next().is_none_or(|rest| rest.trim().is_empty()));
+        ends.extend(on_code.map(|at| {
+            let go_on = markers.partition_point(|marker| marker.line_start <= at);
+            End { at, go_on, is_closed: true }
+        }));
+        ends
+    }
+}
+
+/// Another place where a block may end.
+struct End {
+    at: usize,
+    /// The marker to go on from.
+    go_on: usize,
+    is_closed: bool,
+}
+
 /// Everything seen in one answer.
 #[derive(Default)]
 struct Search {
@@ -53,6 +134,9 @@ struct Search {
     n_blank: usize,
     n_other_languages: usize,
     repair_bytes_left: usize,
+    overlap_bytes_left: usize,
+    /// Up to where blocks have been parsed.
+    parsed_to: usize,
 }
 
 /// Finds the program.
@@ -64,7 +148,11 @@ pub(crate) fn extract(completion: &str, spec: &Spec<'_>) -> Extraction {
         let reason = if answer.unfinished { Reason::UnfinishedThinking } else { Reason::Empty };
         return Extraction::none(reason);
     }
-    let mut search = Search { repair_bytes_left: REPAIR_FACTOR * text.len(), ..Search::default() };
+    let mut search = Search {
+        repair_bytes_left: REPAIR_FACTOR * text.len(),
+        overlap_bytes_left: REPAIR_FACTOR * text.len(),
+        ..Search::default()
+    };
     search.fences(text, spec);
     search.whole(text, spec);
     let mut extraction = search.best(text, spec.language);
@@ -83,53 +171,46 @@ pub(crate) fn extract(completion: &str, spec: &Spec<'_>) -> Extraction {
 impl Search {
     /// Looks at every fenced block; inside a block only where it does not parse.
     fn fences(&mut self, text: &str, spec: &Spec<'_>) {
-        let markers = fence::markers(text);
+        let all = fence::markers(text);
+        let markers = &all[all.len().saturating_sub(MARKERS_MAX)..];
+        let fences = Fences { text, markers };
         let mut from = 0;
-        while let Some(block) = fence::next_block(text, &markers, from) {
-            let after = block.close.map_or(block.open + 1, |close| close + 1);
+        while let Some(block) = fence::next_block(text, markers, from) {
             self.n_fences += 1;
             from = match tag_match(markers[block.open].tag(text), spec.language) {
                 TagMatch::Transparent => block.open + 1,
+                TagMatch::Candidate(tag) => self.block(fences, block, tag, spec),
                 TagMatch::Other => {
                     self.n_other_languages += 1;
-                    after
+                    // An unclosed block does not swallow what follows it.
+                    block.close.map_or(block.open + 1, |close| close + 1)
                 }
-                TagMatch::Candidate(tag) => self.block(text, &markers, block, tag, spec),
             };
         }
     }
 
     /// Tries one block, then its other ends. Returns the marker to go on from.
-    fn block(
-        &mut self,
-        text: &str,
-        markers: &[Marker],
-        block: Block,
-        tag: Match,
-        spec: &Spec<'_>,
-    ) -> usize {
-        let open = &markers[block.open];
-        let start = content_start(text, open, block, markers);
+    fn block(&mut self, fences: Fences<'_>, block: Block, tag: Match, spec: &Spec<'_>) -> usize {
+        let text = fences.text;
+        let open = &fences.markers[block.open];
         let container = Container { column: open.column, n_quotes: open.n_quotes };
-        let own_end = end_of(text, markers, block.close);
-        let Some(cut) = cut::cut(text, start..own_end, container) else {
+        let start = fences.content_start(block);
+        let Some(cut) = cut::cut(text, start..fences.end_of(block), container) else {
             self.n_blank += 1;
-            return block.close.map_or(block.open + 1, |close| close + 1);
+            return fences.after(block);
         };
-        let error = match fit(&cut.text, spec.language, spec.entry) {
-            Ok(fit) => {
-                let is_closed = block.close.is_some();
-                self.found.push(Found { cut, fit, tag, note: None, is_closed });
-                return block.close.map_or(markers.len(), |close| close + 1);
+        if self.may_parse(&cut.range) {
+            match fit(&cut.text, spec.language, spec.entry) {
+                Ok(fit) => {
+                    let is_closed = block.close.is_some();
+                    self.found.push(Found { cut, fit, tag, note: None, is_closed });
+                    return fences.after(block);
+                }
+                Err(_) if tag == Match::Foreign => return fences.go_on(block),
+                Err(error) => self.error = Some(error),
             }
-            Err(error) => error,
-        };
-        let go_on = go_on(text, markers, block);
-        if tag == Match::Foreign {
-            return go_on;
         }
-        self.error = Some(error);
-        for end in other_ends(text, markers, block) {
+        for end in fences.other_ends(block) {
             let Some((cut, fit)) = self.repair(text, start..end.at, container, spec) else {
                 continue;
             };
@@ -137,7 +218,18 @@ impl Search {
             self.found.push(Found { cut, fit, tag, note, is_closed: end.is_closed });
             return end.go_on;
         }
-        go_on
+        fences.go_on(block)
+    }
+
+    /// Keeps the work linear: what was parsed before is parsed again a few times only.
+    fn may_parse(&mut self, range: &Range<usize>) -> bool {
+        let n_again = self.parsed_to.min(range.end).saturating_sub(range.start);
+        self.parsed_to = self.parsed_to.max(range.end);
+        match self.overlap_bytes_left.checked_sub(n_again) {
+            Some(rest) => self.overlap_bytes_left = rest,
+            None => return false,
+        }
+        true
     }
 
     /// Tries another end of a block, and if prose follows the program there, what precedes it.
@@ -155,14 +247,14 @@ impl Search {
             Ok(fit) => return Some((cut, fit)),
             Err(error) => error,
         };
-        // Prose is where the error is: its paragraph goes.
-        let lines = text[cut.range.clone()].split_inclusive('\n').take(error.line as usize - 1);
-        let prefix = lines.map(str::len).sum::<usize>();
-        let before = text[cut.range.start..cut.range.start + prefix].trim_end_matches([' ', '\t']);
-        if !before.ends_with("\n\n") && !before.ends_with("\r\n\r\n") {
+        // A closing fence may be missing before prose: there the error is, and there it ends.
+        let lines = text[cut.range.clone()].split_inclusive('\n');
+        let n_before = error.line as usize - 1;
+        let before = lines.clone().take(n_before).map(str::len).sum::<usize>();
+        if !bare::reads_like_prose(lines.clone().nth(n_before)?, spec.language) {
             return None;
         }
-        let cut = cut::cut(text, start..cut.range.start + prefix, container)?;
+        let cut = cut::cut(text, start..cut.range.start + before, container)?;
         let fit = fit(&cut.text, spec.language, spec.entry).ok()?;
         Some((cut, fit))
     }
@@ -174,21 +266,17 @@ impl Search {
             return;
         }
         let Some(cut) = cut::cut(text, 0..text.len(), Container::default()) else { return };
-        if bare::starts_with_tag_line(&cut.text) {
-            self.prose(text, spec);
-            return;
+        let has_fences = self.n_fences > 0;
+        if !has_fences && bare::starts_with_tag_line(&cut.text) {
+            return self.prose(text, spec);
         }
         match fit(&cut.text, spec.language, spec.entry) {
             Ok(fit) if fit > best.unwrap_or(Fit::Inert) && has_parser(spec.language) => {
                 let note = Some(Note::Unfenced);
-                self.found =
-                    vec![Found { cut, fit, tag: Match::Untagged, note, is_closed: true }];
+                self.found = vec![Found { cut, fit, tag: Match::Untagged, note, is_closed: true }];
             }
-            Ok(_) => {}
-            Err(_) if best.is_none() && self.n_fences == 0 => {
-                self.prose(text, spec);
-            }
-            Err(_) => {}
+            Err(_) if !has_fences => self.prose(text, spec),
+            Ok(_) | Err(_) => {}
         }
     }
 
@@ -257,69 +345,6 @@ impl Search {
             Reason::NoCode
         }
     }
-}
-
-/// Where the block's content starts. Some writers put the tag on a line of its own.
-fn content_start(text: &str, open: &Marker, block: Block, markers: &[Marker]) -> usize {
-    let end = end_of(text, markers, block.close);
-    let content = &text[open.next_line..end.max(open.next_line)];
-    let line_end = content.find('\n').unwrap_or(0);
-    let word = content[..line_end].trim_end();
-    let is_tag = !open.is_tagged() && word.len() > 1 && Language::from_tag(word).is_some();
-    if is_tag { open.next_line + line_end + 1 } else { open.next_line }
-}
-
-/// Where the content ends that the marker closes.
-fn end_of(text: &str, markers: &[Marker], close: Option<usize>) -> usize {
-    close.map_or(text.len(), |idx| markers[idx].line_start)
-}
-
-/// Where to go on when no end makes the block parse: at the first line inside it that looks like
-/// the start of another block, or else after it.
-fn go_on(text: &str, markers: &[Marker], block: Block) -> usize {
-    let own = block.close.unwrap_or(markers.len());
-    let inside = (block.open + 1..own).find(|&idx| opens_another(text, &markers[idx]));
-    inside.unwrap_or_else(|| block.close.map_or(markers.len(), |close| close + 1))
-}
-
-fn opens_another(text: &str, marker: &Marker) -> bool {
-    marker.is_tagged() && marker.opens(text)
-}
-
-/// Another place where a block may end.
-struct End {
-    at: usize,
-    /// The marker to go on from.
-    go_on: usize,
-    is_closed: bool,
-}
-
-/// Other ends of a block, the likeliest first: later fences (there are backticks inside the
-/// program), the end of the text, fences before its own that CommonMark does not take for its end,
-/// and backticks that close it on a line of code.
-fn other_ends(text: &str, markers: &[Marker], block: Block) -> Vec<End> {
-    let open = &markers[block.open];
-    let own = block.close.unwrap_or(markers.len());
-    let at_marker = |idx: usize| {
-        let marker: &Marker = &markers[idx];
-        let go_on = if opens_another(text, marker) { idx } else { idx + 1 };
-        End { at: marker.line_start, go_on, is_closed: true }
-    };
-    let later = (own + 1..markers.len()).filter(|&idx| markers[idx].closes(open));
-    let mut ends: Vec<End> = later.map(at_marker).take(OTHER_ENDS_MAX).collect();
-    if block.close.is_some() {
-        ends.push(End { at: text.len(), go_on: markers.len(), is_closed: false });
-    }
-    ends.extend((block.open + 1..own).map(at_marker).take(OTHER_ENDS_MAX));
-    let content = &text[open.next_line..end_of(text, markers, block.close)];
-    let on_code = memchr::memmem::find_iter(content.as_bytes(), "```")
-        .map(|at| open.next_line + at)
-        .find(|&at| text[at + 3..].lines().next().is_none_or(|rest| rest.trim().is_empty()));
-    ends.extend(on_code.map(|at| {
-        let go_on = markers.partition_point(|marker| marker.line_start <= at);
-        End { at, go_on, is_closed: true }
-    }));
-    ends
 }
 
 /// What a tag means for the language asked for.

@@ -8,7 +8,7 @@ use tree_sitter::{Node, Tree};
 use crate::{
     grammar::{self, Grammar},
     python,
-    syntax::SyntaxError,
+    syntax::{SyntaxError, check_size},
 };
 
 /// How well a valid program fits; more is better.
@@ -30,11 +30,11 @@ pub(crate) fn fit(program: &str, language: Language, entry: &Entry) -> Result<Fi
         return python::with_module(program, |module| fit_python(module, program, entry));
     }
     match Grammar::of(language) {
-        Some(grammar) => grammar::with_tree(program, grammar, |tree| {
-            fit_tree(tree, program, language, entry)
-        }),
+        Some(grammar) => {
+            grammar::with_tree(program, grammar, |tree| fit_tree(tree, program, language, entry))
+        }
         // Without a parser nothing is known but that there is text.
-        None => Ok(Fit::Acts),
+        None => check_size(program).map(|()| Fit::Acts),
     }
 }
 

@@ -87,7 +87,9 @@ pub(crate) fn with_tree<T>(
         return Ok(visit(&tree));
     }
     let error = first_error(program, tree.root_node());
-    if grammar.has_preprocessor() && defines_macros(program) && brackets_balance(program) {
+    let is_unread = grammar.has_preprocessor()
+        && (only_misses_ellipses(&tree) || defines_macros(program) && brackets_balance(program));
+    if is_unread {
         return Ok(visit(&tree));
     }
     Err(error)
@@ -125,6 +127,16 @@ fn first_error(program: &str, root: Node<'_>) -> SyntaxError {
         "unexpected text".to_owned()
     };
     SyntaxError::at(program, node.start_byte(), message)
+}
+
+/// Whether all that a tree misses is `...`: the C++ grammar takes some valid `a >> b >> c` for a
+/// fold expression.
+fn only_misses_ellipses(tree: &Tree) -> bool {
+    let mut is_fine = true;
+    walk(tree, |node, _| {
+        is_fine &= !(node.is_error() || node.is_missing() && node.kind() != "...");
+    });
+    is_fine
 }
 
 /// Whether a C or C++ program defines macros.

@@ -21,6 +21,8 @@ mod python_tree;
 mod rules;
 mod syntax;
 mod tabs;
+#[cfg(test)]
+mod tests;
 mod thinking;
 mod tree;
 

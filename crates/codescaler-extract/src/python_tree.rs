@@ -38,15 +38,14 @@ impl<'a> SourceOrderVisitor<'a> for ShapeVisitor {
 
 /// Hashes the operators of a node, which are not nodes themselves.
 fn operators(node: AnyNodeRef<'_>, hash: &mut Fnv) {
-    if let Some(expr) = node.as_expr_ref() {
-        use ruff_python_ast::ExprRef;
-        match expr {
-            ExprRef::BinOp(binary) => hash.text(binary.op.as_str()),
-            ExprRef::BoolOp(boolean) => hash.text(boolean.op.as_str()),
-            ExprRef::UnaryOp(unary) => hash.text(unary.op.as_str()),
-            ExprRef::Compare(compare) => compare.ops.iter().for_each(|op| hash.text(op.as_str())),
-            _ => {}
-        }
+    if let AnyNodeRef::ExprBinOp(binary) = node {
+        hash.text(binary.op.as_str());
+    } else if let AnyNodeRef::ExprBoolOp(boolean) = node {
+        hash.text(boolean.op.as_str());
+    } else if let AnyNodeRef::ExprUnaryOp(unary) = node {
+        hash.text(unary.op.as_str());
+    } else if let AnyNodeRef::ExprCompare(compare) = node {
+        compare.ops.iter().for_each(|op| hash.text(op.as_str()));
     } else if let AnyNodeRef::StmtAugAssign(assign) = node {
         hash.text(assign.op.as_str());
     }
@@ -331,9 +330,10 @@ impl<'a> SourceOrderVisitor<'a> for DigestVisitor<'a> {
     }
 
     fn visit_expr(&mut self, expr: &'a Expr) {
-        match expr {
-            Expr::Lambda(lambda) => self.lambda(lambda),
-            _ => source_order::walk_expr(self, expr),
+        if let Expr::Lambda(lambda) = expr {
+            self.lambda(lambda);
+        } else {
+            source_order::walk_expr(self, expr);
         }
     }
 

@@ -32,22 +32,22 @@ pub(crate) fn check(program: &str, tokens: &Tokens) -> Result<(), SyntaxError> {
     let mut open = vec![Width { eight: 0, one: 0 }];
     let mut at_line_start = true;
     for token in tokens {
-        match token.kind() {
-            TokenKind::Newline => at_line_start = true,
+        let kind = token.kind();
+        let is_layout = matches!(
+            kind,
             TokenKind::Indent
-            | TokenKind::Dedent
-            | TokenKind::Comment
-            | TokenKind::NonLogicalNewline => {}
-            TokenKind::EndOfFile => return Ok(()),
-            _ if at_line_start => {
-                at_line_start = false;
-                let start = usize::from(token.range().start());
-                let line_start = program[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
-                enter(&mut open, Width::of(&program[line_start..start]))
-                    .map_err(|message| SyntaxError::at(program, start, message.to_owned()))?;
-            }
-            _ => {}
+                | TokenKind::Dedent
+                | TokenKind::Comment
+                | TokenKind::NonLogicalNewline
+                | TokenKind::EndOfFile
+        );
+        if at_line_start && !is_layout {
+            let start = usize::from(token.range().start());
+            let line_start = program[..start].rfind(['\n', '\r']).map_or(0, |at| at + 1);
+            enter(&mut open, Width::of(&program[line_start..start]))
+                .map_err(|message| SyntaxError::at(program, start, message.to_owned()))?;
         }
+        at_line_start = kind == TokenKind::Newline || at_line_start && is_layout;
     }
     Ok(())
 }

@@ -33,9 +33,9 @@ pub(crate) struct Answer {
 /// often missing, because it stood in the prompt.
 pub(crate) fn answer(completion: &str, first_fence: impl Fn(&str) -> Option<usize>) -> Answer {
     let bytes = completion.as_bytes();
-    let ends = MARKS.iter().filter_map(|(_, close)| {
-        memmem::find_iter(bytes, close).last().map(|at| at + close.len())
-    });
+    let ends = MARKS
+        .iter()
+        .filter_map(|(_, close)| memmem::find_iter(bytes, close).last().map(|at| at + close.len()));
     let start = ends.max().unwrap_or(0);
     let rest = &completion[start..];
     let fence = || first_fence(rest).unwrap_or(rest.len());

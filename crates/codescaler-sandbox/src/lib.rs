@@ -1,1 +1,39 @@
-//! .
+//! Runs programs that language models wrote, and finds out what they do.
+//!
+//! The sandbox believes nothing a program says about itself. A program gets inputs; what comes out
+//! is plain values or bytes, decoded and compared on this side. Test code and expected values never
+//! enter a program's process. A death, an exit status or a printed "PASSED" proves nothing.
+//!
+//! ```text
+//! Sandbox ── slot ── zygote (python3, warm, confined once: namespaces, Landlock, seccomp)
+//!    │                 └─ fork per program: limits, second filter, then the program's code
+//!    └────── slot ── zygote, and one more for test code where tests are scripts
+//! ```
+//!
+//! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (slots and
+//! retries), `calls`, `whole` and `script` (the three ways to run a program), `session` (one
+//! process, watched), `zygote` (who forks), and `python/` (what runs on the other side).
+//!
+//! **Not covered yet:** languages other than Python; cgroups (level 4); packages outside the
+//! standard library. Memory is bounded by address space, not by resident pages.
+
+mod calls;
+mod doctor;
+mod job;
+mod marshal;
+mod protection;
+mod sandbox;
+mod script;
+mod seccomp;
+mod session;
+mod sys;
+mod verdict;
+mod whole;
+mod wire;
+mod zygote;
+
+pub use doctor::{Report, Runtime, doctor};
+pub use job::{CaseRun, Cases, Input, Job, Output, Run};
+pub use protection::{Level, Protection};
+pub use sandbox::{Options, Sandbox, StartError};
+pub use zygote::Prelude;

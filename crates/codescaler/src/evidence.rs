@@ -11,6 +11,12 @@ pub type Table<T> = Vec<Vec<Option<T>>>;
 /// agree with one another.
 pub type OutputDigest = u64;
 
+/// The columns in which at least one of the rows has a cell, ascending.
+pub fn answered<T>(table: &Table<T>, rows: &[usize]) -> Vec<usize> {
+    let columns = 0..table.first().map_or(0, Vec::len);
+    columns.filter(|&column| rows.iter().any(|&row| table[row][column].is_some())).collect()
+}
+
 /// What a selector may see about the N candidates of one problem.
 ///
 /// There is deliberately no field for hidden tests or labels: a selector cannot peek.

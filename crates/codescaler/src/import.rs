@@ -5,6 +5,7 @@
 //! cannot stays code. Labels never stand in candidates.
 
 use std::{
+    collections::BTreeMap,
     fmt,
     io::{self, BufRead},
     str::FromStr,
@@ -36,7 +37,7 @@ mod shown;
 mod translated;
 mod written;
 
-use row::{Out, Reasons, RowError, rows};
+use row::{Out, RowError, rows};
 
 /// Where records go, one by one.
 pub trait Sink {
@@ -69,7 +70,7 @@ pub struct Summary {
     /// Labels given to the sink.
     pub labels: u64,
     /// What the source has and the sink did not get: how many, by reason.
-    pub left_out: Reasons,
+    pub left_out: BTreeMap<String, u64>,
 }
 
 /// Why an import stopped, and where.
@@ -266,6 +267,7 @@ fn python_problem(
         id,
         statement,
         starter: String::new(),
+        prelude: String::new(),
         language: Language::Python,
         entry,
         tests,
@@ -283,9 +285,10 @@ import random, re, statistics, string, sys
 from typing import *
 ";
 
-/// Says under the key `prelude` which code stands before a program when its tests run: what the
-/// source's own judge puts there.
-fn with_code_before(mut problem: Problem, code: &str) -> Problem {
-    problem.extra.insert("prelude".to_owned(), code.into());
-    problem
+/// Sets what the source's own judge puts in front of a program when its tests run.
+fn with_code_before(problem: Problem, code: &str) -> Problem {
+    Problem { prelude: code.to_owned(), ..problem }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub mod execution;
 pub mod score;
 pub mod evidence;
 pub mod select;
+pub mod inputs;
 pub mod selection;
 pub mod metric;
 pub mod preference;

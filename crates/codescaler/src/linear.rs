@@ -9,14 +9,20 @@
 //! program, syntax-tree hashes ─────────┴─ features ─► buckets × values ─ · weights ─► Score
 //! ```
 
+use asked::Asked;
+
 use crate::{language::Language, problem::Problem, score::Score};
 
+mod asked;
+mod code;
 mod features;
 mod file;
+mod flow;
 mod hash;
 mod lex;
+mod lint;
 mod names;
-mod statement;
+mod statistics;
 mod train;
 
 pub use file::{ModelFileError, VERSION};
@@ -46,9 +52,8 @@ pub enum Ablation {
     HideProblem,
     /// The syntax tree.
     HideTree,
-    /// What says who wrote a program rather than what it does: spelling of names, comments,
-    /// layout.
-    HideStyle,
+    /// Counts of the program: length, comments, lines, loops, depth.
+    HideStatistics,
 }
 
 /// What features a reward model reads: stored with its weights.
@@ -63,24 +68,22 @@ pub struct FeatureOptions {
 
 impl Default for FeatureOptions {
     fn default() -> FeatureOptions {
-        FeatureOptions { bits: 20, ablation: Ablation::None }
+        FeatureOptions { bits: 18, ablation: Ablation::None }
     }
 }
 
 /// What the reward model knows of a problem; made once and shared by the problem's candidates.
 #[derive(Debug)]
 pub struct PreparedProblem {
-    asked: statement::Asked,
+    asked: Asked,
 }
 
 impl PreparedProblem {
     /// Reads a problem.
     pub fn of(problem: &Problem, options: FeatureOptions) -> PreparedProblem {
         let asked = match options.ablation {
-            Ablation::HideProblem => statement::Asked::default(),
-            Ablation::None | Ablation::HideTree | Ablation::HideStyle => {
-                statement::Asked::of(problem)
-            }
+            Ablation::HideProblem => Asked::default(),
+            Ablation::None | Ablation::HideTree | Ablation::HideStatistics => Asked::of(problem),
         };
         PreparedProblem { asked }
     }
@@ -118,9 +121,14 @@ impl LinearRewardModel {
 
     /// [`LinearRewardModel::score`] for a problem that was prepared before.
     pub fn score_prepared(&self, problem: &PreparedProblem, program: &ProgramView<'_>) -> Score {
-        let vector = features::vector(&problem.asked, program, self.features);
-        let sum: f32 =
-            vector.iter().map(|&(bucket, value)| f32::from(self.weights[bucket as usize]) * value).sum();
+        let vector = features::vector(problem, program, self.features);
+        let sum: f32 = vector
+            .iter()
+            .map(|&(bucket, value)| f32::from(self.weights[bucket as usize]) * value)
+            .sum();
         Score::try_from(sum * self.scale).expect("a bounded sum of bounded terms is finite")
     }
 }
+
+#[cfg(test)]
+mod tests;

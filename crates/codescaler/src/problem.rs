@@ -16,6 +16,10 @@ pub struct Problem {
     /// Code the answer was to start from; empty when there was none.
     #[serde(default)]
     pub starter: String,
+    /// Code that the source's own judge puts in front of every program (imports, mostly): its
+    /// names are there when the program runs, its lines are not counted.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub prelude: String,
     /// The language asked for.
     pub language: Language,
     /// How a program is called.

@@ -69,7 +69,7 @@ macro_rules! record {
 record!(
     Problem,
     "problems",
-    ["id", "statement", "starter", "language", "entry", "tests", "limits", "meta"]
+    ["id", "statement", "starter", "prelude", "language", "entry", "tests", "limits", "meta"]
 );
 record!(
     Candidate,

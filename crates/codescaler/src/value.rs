@@ -68,6 +68,22 @@ impl Value {
         })
     }
 
+    /// The text, if it is text.
+    pub fn as_str(&self) -> Option<&str> {
+        if let Value::Str(text) = self { Some(text) } else { None }
+    }
+
+    /// The items, if it is a list.
+    pub fn as_list(&self) -> Option<&[Value]> {
+        if let Value::List(items) = self { Some(items) } else { None }
+    }
+
+    /// What a dictionary has under a key that is text.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        let Value::Dict(entries) = self else { return None };
+        entries.iter().find(|(name, _)| name.as_str() == Some(key)).map(|(_, value)| value)
+    }
+
     /// The value that `json` stands for.
     ///
     /// # Errors
@@ -210,9 +226,9 @@ fn tagged_from_json(tag: &str, inner: &Json, depth: usize) -> Result<Value, Stri
             _ => return Err(bad()),
         },
         "$dict" => {
-            let entries = list()?.into_iter().map(|entry| match entry {
-                Value::List(pair) => <[Value; 2]>::try_from(pair).map_err(|_| bad()),
-                _ => Err(bad()),
+            let entries = list()?.into_iter().map(|entry| {
+                let Value::List(pair) = entry else { return Err(bad()) };
+                <[Value; 2]>::try_from(pair).map_err(|_| bad())
             });
             Value::Dict(
                 entries

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use codescaler::{
     metric::{
-        Estimate, Judged, LeftOut, Measured, Pairs, Pooled, Sources, best_of_k, matched_pairs, mean,
-        paired_difference, pairs, pass_at_k, pooled,
+        Estimate, Judged, LeftOut, Measured, Pairs, Pooled, Sources, best_of_k, matched_pairs,
+        mean, paired_difference, pairs, pass_at_k, pooled,
     },
     score::Score,
 };
@@ -133,7 +133,13 @@ fn row(
         })
         .filter(|(_, best, _)| best.n > 0)
         .collect();
-    Row { name, auc: mean(&auc, seed), pairs: pooled(&compared, seed), matched: pooled(&matched, seed), best }
+    Row {
+        name,
+        auc: mean(&auc, seed),
+        pairs: pooled(&compared, seed),
+        matched: pooled(&matched, seed),
+        best,
+    }
 }
 
 fn show(rows: &[Row]) -> String {
@@ -150,17 +156,22 @@ fn show(rows: &[Row]) -> String {
             ]
         })
         .collect();
-    table(&["scorer", "AUC within problem, %", "all pairs, %", "pairs", "matched pairs, %", "pairs"], &cells)
+    table(
+        &["scorer", "AUC within problem, %", "all pairs, %", "pairs", "matched pairs, %", "pairs"],
+        &cells,
+    )
 }
 
 fn show_curve(rows: &[Row], coverage: &[(u64, Estimate)]) -> String {
     let names = rows.iter().map(|row| row.name);
-    let head: Vec<&str> = ["k", "problems"].into_iter().chain(names).chain(["any (coverage)"]).collect();
+    let head: Vec<&str> =
+        ["k", "problems"].into_iter().chain(names).chain(["any (coverage)"]).collect();
     let cells: Vec<Vec<String>> = coverage
         .iter()
         .enumerate()
         .map(|(at, (k, any))| {
-            let best = rows.iter().map(|row| row.best.get(at).map_or_else(String::new, |b| shown(&b.1)));
+            let best =
+                rows.iter().map(|row| row.best.get(at).map_or_else(String::new, |b| shown(&b.1)));
             [k.to_string(), any.n.to_string()].into_iter().chain(best).chain([shown(any)]).collect()
         })
         .collect();

@@ -121,9 +121,10 @@ pub(crate) fn measure(groups: &Groups<'_>, rules: &[Rule], seed: u64) -> Result<
         let mut measured = Vec::with_capacity(labels.len());
         for ((group, evidence), labels) in groups.list.iter().zip(&evidence).zip(&labels) {
             let id = &group.problem.id;
-            let choice = select(rule, evidence, derive(seed, &["select", id])).map_err(|error| {
-                Failure::Input(anyhow::Error::new(error).context(format!("problem {id:?}")))
-            })?;
+            let choice =
+                select(rule, evidence, derive(seed, &["select", id])).map_err(|error| {
+                    Failure::Input(anyhow::Error::new(error).context(format!("problem {id:?}")))
+                })?;
             measured.push(accuracy(&choice, &Judged::new(labels).counted(&evidence.multiplicity)));
         }
         Ok(measured)
@@ -160,8 +161,14 @@ pub(crate) fn show(rows: &[Row]) -> String {
             ]
         })
         .collect();
-    let head =
-        ["rule", "right, % [95 %]", "over random, points", "of random→oracle, %", "problems", "left out"];
+    let head = [
+        "rule",
+        "right, % [95 %]",
+        "over random, points",
+        "of random→oracle, %",
+        "problems",
+        "left out",
+    ];
     table(&head, &cells)
 }
 
@@ -179,7 +186,12 @@ pub(crate) fn summary(rows: &[Row]) -> Json {
 }
 
 /// For each value of the fact: its number of problems and one estimate per row.
-fn split(groups: &Groups<'_>, rows: &[Row], by: By, seed: u64) -> Vec<(String, usize, Vec<Estimate>)> {
+fn split(
+    groups: &Groups<'_>,
+    rows: &[Row],
+    by: By,
+    seed: u64,
+) -> Vec<(String, usize, Vec<Estimate>)> {
     let value = |place: usize| -> String {
         let meta = &groups.list[place].problem.meta;
         let fact = match by {
@@ -188,7 +200,8 @@ fn split(groups: &Groups<'_>, rows: &[Row], by: By, seed: u64) -> Vec<(String, u
         };
         fact.clone().unwrap_or_else(|| "not stated".to_owned())
     };
-    let mut places: std::collections::BTreeMap<String, Vec<usize>> = std::collections::BTreeMap::new();
+    let mut places: std::collections::BTreeMap<String, Vec<usize>> =
+        std::collections::BTreeMap::new();
     for place in 0..groups.list.len() {
         places.entry(value(place)).or_default().push(place);
     }

@@ -20,7 +20,8 @@ fn killed(folder: &Path, n_lines: usize, n_cut: u64) {
     let part = folder.join("x.jsonl.part");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
-        let lines = fs::read(&part).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count());
+        let lines =
+            fs::read(&part).map_or(0, |bytes| bytes.iter().filter(|&&b| b == b'\n').count());
         if lines >= n_lines || child.try_wait().unwrap().is_some() {
             break;
         }

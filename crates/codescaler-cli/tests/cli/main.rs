@@ -58,7 +58,9 @@ pub(crate) fn write_pool(folder: &Path, candidates_per_problem: usize) {
                 "{{\"problem\":\"{id}\",\"index\":{index},\"program\":{program},\"language\":\"python\",\"source\":{{\"name\":\"s{}\"}}}}\n",
                 index % 2
             );
-            labels += &format!("{{\"problem\":\"{id}\",\"index\":{index},\"passed\":{passed},\"by\":\"hand\"}}\n");
+            labels += &format!(
+                "{{\"problem\":\"{id}\",\"index\":{index},\"passed\":{passed},\"by\":\"hand\"}}\n"
+            );
         }
     }
     fs::write(folder.join("problems.jsonl"), problems).unwrap();

@@ -11,15 +11,40 @@ fn from_candidates_to_a_table() {
     let pool = "--problems problems.jsonl --candidates candidates.jsonl";
     let run = |args: &str| transcript(&folder, args);
 
-    expect![[""]].assert_eq(&run(&format!("extract {pool} --out programs.jsonl --quiet")));
-    expect![[""]].assert_eq(&run(&format!("score {pool} --out scores.jsonl --quiet")));
-    expect![[""]].assert_eq(&run(&format!(
+    expect![[r#"
+        24 programs read into programs.jsonl
+                18  ok
+                 6  syntax
+        exit 0
+    "#]].assert_eq(&run(&format!("extract {pool} --out programs.jsonl --quiet")));
+    expect![[r#"
+        24 scores written to scores.jsonl
+        exit 0
+    "#]].assert_eq(&run(&format!("score {pool} --out scores.jsonl --quiet")));
+    expect![[r#"
+        24 candidates run on visible tests, 10 passed all, 0 faults; written to visible.jsonl
+                 6  compile_error
+                10  pass
+                 8  wrong_answer
+        exit 0
+    "#]].assert_eq(&run(&format!(
         "exec {pool} --out visible.jsonl --quiet --allow-weak-isolation"
     )));
-    expect![[""]].assert_eq(&run(&format!(
+    expect![[r#"
+        10 rules on 3 problems, 0 abstentions; written to selections.jsonl
+        exit 0
+    "#]].assert_eq(&run(&format!(
         "select {pool} --scores scores.jsonl --executions visible.jsonl --out selections.jsonl --quiet"
     )));
-    expect![[""]].assert_eq(&run(&format!(
+    expect![[r#"
+        3 problems, 24 candidates; left out: 0 candidates without a label or of another source, 0 problems without any, 0 problems all of whose candidates are alike
+        rule                right, % [95 %]  over random, points   of random→oracle, %  problems  left out
+        -------------  --------------------  -------------------  --------------------  --------  --------
+        random            55.6 [33.3, 66.7]       0.0 [0.0, 0.0]        0.0 [0.0, 0.0]         3         0
+        public_filter  100.0 [100.0, 100.0]   +44.4 [33.3, 66.7]  100.0 [100.0, 100.0]         3         0
+        oracle         100.0 [100.0, 100.0]   +44.4 [33.3, 66.7]  100.0 [100.0, 100.0]         3         0
+        exit 0
+    "#]].assert_eq(&run(&format!(
         "eval selection {pool} --executions visible.jsonl --rules random;public_filter --quiet"
     )));
 }
@@ -27,9 +52,19 @@ fn from_candidates_to_a_table() {
 #[test]
 fn every_verb_has_help_with_its_options() {
     let folder = folder("help");
-    for verb in
-        ["demo", "import", "extract", "score", "exec", "select", "rank", "train", "eval", "doctor", "completions"]
-    {
+    for verb in [
+        "demo",
+        "import",
+        "extract",
+        "score",
+        "exec",
+        "select",
+        "rank",
+        "train",
+        "eval",
+        "doctor",
+        "completions",
+    ] {
         let help = transcript(&folder, &format!("{verb} --help"));
         assert!(help.contains("Usage: codescaler") && help.ends_with("exit 0\n"), "{help}");
     }

@@ -77,7 +77,7 @@ def library_paths():
     wanted += [os.path.join(sys.base_prefix, "lib")]
     wanted += ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
     kept = []
-    for path in dict.fromkeys(wanted):
+    for path in sorted(set(wanted), key=len):
         if os.path.exists(path) and not any(path.startswith(k + "/") for k in kept):
             kept.append(path)
     return kept
@@ -91,6 +91,7 @@ def new_namespaces():
 
     Only this process goes on; the one that was called stays behind to reap it.
     """
+    opened = open_libraries()
     uid, gid = os.geteuid(), os.getegid()
     # As root, nobody inside is nobody outside; without root only the own id can be mapped.
     outside = (NOBODY, NOBODY) if uid == 0 else (uid, gid)
@@ -137,24 +138,29 @@ def new_namespaces():
     fd = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     os.dup2(fd, PID_NAMESPACE, inheritable=False)
     os.close(fd)
-    build_root()
+    build_root(opened)
 
 
-def build_root():
+def open_libraries():
+    """Libraries and devices by path, opened while we may still go everywhere."""
+    return {
+        path: os.open(path, os.O_PATH | os.O_CLOEXEC)
+        for path in library_paths() + DEVICES + ["/etc/ld.so.cache"]
+        if os.path.exists(path)
+    }
+
+
+def build_root(opened):
     """Replaces the file system by a read-only one with nothing but libraries and three devices."""
     mount("none", "/", None, MS_REC | MS_PRIVATE)
-    paths = library_paths()
-    opened = {}
-    for path in paths + DEVICES + ["/etc/ld.so.cache"]:
-        if os.path.exists(path):
-            opened[path] = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    links = {path: os.readlink(path) for path in opened if os.path.islink(path)}
     base = next(p for p in ("/tmp", "/mnt", "/var", "/run", "/opt") if os.path.isdir(p))
     mount("tmpfs", base, "tmpfs", MS_NOSUID | MS_NODEV, "size=1m,nr_inodes=1k,mode=755")
     for path, fd in opened.items():
         source, target = f"/proc/self/fd/{fd}", base + path
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        if os.path.islink(path) and not path.startswith("/dev/"):
-            os.symlink(os.readlink(path), target)
+        if path in links:
+            os.symlink(links[path], target)
             continue
         if os.path.isdir(source):
             os.mkdir(target)
@@ -213,14 +219,27 @@ class Program(ctypes.Structure):
     _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
 
 
-def seccomp(instructions):
+def filter_call(instructions):
+    """The arguments of the call that puts a filter in force."""
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     program = Program(len(instructions) // 8, ctypes.addressof(buffer))
-    prctl(PR_SET_SECCOMP, 2, ctypes.byref(program))
+    program.kept = buffer
+    return PR_SET_SECCOMP, c_long(2), ctypes.byref(program), c_long(0), c_long(0)
+
+
+def program_filter(pid):
+    me = pid.to_bytes(4, "little")
+    return filter_call(PLAN["filter_program"].replace(PLAN["pid_mark"], me))
+
+
+def seccomp(call):
+    checked(PRCTL(*call), "seccomp")
 
 
 def confine_zygote():
     """Puts in place, once, what all programs of this zygote share."""
+    global FILTER_PID_1
+    FILTER_PID_1 = program_filter(1)
     if PLAN["namespaces"]:
         try:
             new_namespaces()
@@ -248,7 +267,7 @@ def confine_zygote():
             raise Step("landlock", str(error)) from error
     if PLAN["seccomp"]:
         try:
-            seccomp(PLAN["filter_zygote"])
+            seccomp(filter_call(PLAN["filter_zygote"]))
         except OSError as error:
             raise Step("seccomp", str(error)) from error
 
@@ -261,8 +280,12 @@ def limit(which, value):
     resource.setrlimit(which, (value, value))
 
 
-NO_CAPABILITIES = ctypes.create_string_buffer(24)
-CAPABILITIES_V3 = (0x20080522).to_bytes(4, "little") + bytes(4)
+# Looked up and made once: a child pays for every object that it touches first.
+PRCTL, CAPSET = C.prctl, C.capset
+NO_CAPABILITIES = (
+    ctypes.c_char_p((0x20080522).to_bytes(4, "little") + bytes(4)),
+    ctypes.create_string_buffer(24),
+)
 
 
 def fork_apart(own_namespace):
@@ -284,7 +307,7 @@ def drop_privileges():
     """What every process below a zygote gives up before it reads anything from outside."""
     if not PLAN["namespaces"]:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    checked(C.capset(CAPABILITIES_V3, NO_CAPABILITIES), "capset")
+    checked(CAPSET(*NO_CAPABILITIES), "capset")
 
 
 def enter(memory_bytes, cpu_seconds):
@@ -293,6 +316,6 @@ def enter(memory_bytes, cpu_seconds):
     if PLAN["namespaces"]:
         resource.setrlimit(resource.RLIMIT_NPROC, (THREADS_MAX, THREADS_MAX))
     if PLAN["seccomp"]:
-        me = os.getpid().to_bytes(4, "little")
-        seccomp(PLAN["filter_program"].replace(PLAN["pid_mark"], me))
+        pid = os.getpid()
+        seccomp(FILTER_PID_1 if pid == 1 else program_filter(pid))
     limit(resource.RLIMIT_AS, memory_bytes)

@@ -3,9 +3,6 @@
 # values, decoded and encoded again by the supervisor.
 
 
-import dis
-
-
 class NotPlain(Exception):
     """The program gave something that is no plain value where the test needs one."""
 
@@ -41,7 +38,7 @@ class Remote:
         CALLS["last"] = error
         raise error
 
-    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = __len__ = _refuse
+    __eq__ = __ne__ = __lt__ = __le__ = __gt__ = __ge__ = __bool__ = _refuse
     __hash__ = object.__hash__
 
 
@@ -88,11 +85,10 @@ class TestGlobals(dict):
         super().__init__()
         self["__name__"] = "test"
         self["__builtins__"] = sys.modules["builtins"]
-        wanted, stored = names_of(code)
-        free = wanted - stored
-        built_in = set(vars(sys.modules["builtins"]))
-        if free and free <= built_in:
-            for name in free:
+        built_in = vars(sys.modules["builtins"])
+        names = names_of(code)
+        if all(name in built_in for name in names):
+            for name in names:
                 try:
                     found = ask("look", 0, name, (), {})
                 except NameError:
@@ -109,19 +105,12 @@ class TestGlobals(dict):
 
 
 def names_of(code):
-    """The global names that code and the functions in it read, and those it stores."""
-    wanted, stored = set(), set()
-    for step in dis.get_instructions(code):
-        if step.opname in ("LOAD_NAME", "LOAD_GLOBAL"):
-            wanted.add(step.argval)
-        elif step.opname in ("STORE_NAME", "STORE_GLOBAL", "IMPORT_NAME"):
-            stored.add(step.argval)
+    """The names that code and the functions in it mention."""
+    names = set(code.co_names)
     for constant in code.co_consts:
         if isinstance(constant, type(code)):
-            inner_wanted, inner_stored = names_of(constant)
-            wanted |= inner_wanted
-            stored |= inner_stored
-    return wanted, stored
+            names |= names_of(constant)
+    return names
 
 
 def small_numpy():

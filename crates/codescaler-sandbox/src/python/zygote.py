@@ -12,6 +12,9 @@ import select
 import struct
 import sys
 
+# A program may replace what is built in; what is ours stays as it was.
+globals().update({k: v for k, v in vars(__builtins__).items() if not k.startswith("_")})
+
 HEADER = struct.Struct("<IBI")
 FORK = struct.Struct("<cQQ")
 EXIT = struct.Struct("<ciQQ")
@@ -128,7 +131,8 @@ def describe(error):
 
 
 BUILTIN_EXCEPTIONS = {
-    value for value in vars(__import__("builtins")).values()
+    value
+    for value in vars(__builtins__).values()
     if isinstance(value, type) and issubclass(value, BaseException)
 }
 
@@ -402,8 +406,12 @@ def become(role, memory_bytes, cpu_seconds, fds):
     """In the child of the zygote: fixed descriptors, then the lock, then the work."""
     os.setsid()
     whole = role == b"w"
-    for target, fd in zip((3, 4) if whole else (3, 1, 2), fds):
-        os.dup2(fd, target)
+    os.dup2(fds[0], 3)
+    if whole:
+        os.dup2(fds[1], 4)
+    else:
+        os.dup2(fds[1], 1)
+        os.dup2(fds[2], 2)
     os.closerange(5 if whole else 4, OPEN_FILES_MAX)
     drop_privileges()
     if whole:
@@ -429,9 +437,13 @@ def start():
     control = seqpacket(CONTROL)
     PLAN = marshal.loads(control.recv(1 << 16))
     sys.path = [p for p in sys.path if p]
+    # Modules that want to be told of forks would touch much memory in every child: there are no
+    # threads to repair, and randomness is seeded anyway.
+    register_at_fork, os.register_at_fork = os.register_at_fork, lambda **_: None
     PRELUDE = prelude()
     for module in WARM:
         __import__(module)
+    os.register_at_fork = register_at_fork
     collections = sys.modules["collections"]
     DICTIONARIES = {dict, collections.defaultdict, collections.OrderedDict, collections.Counter}
     SCALARS = {type(None), bool, int, float, complex, str, bytes, bytearray}

@@ -79,19 +79,23 @@ pub(super) fn suite_of(
     key: &str,
     starter: &str,
 ) -> Result<(Entry, Vec<Test>), RowError> {
-    let list = |name: &str| match get(suite, name) {
-        Some(Value::List(items)) => Ok(items),
-        _ => Err(RowError::at(format!("{key}.{name}"), "expected a list")),
+    let list = |name: &str| {
+        let items = suite.get(name).and_then(Value::as_list);
+        items.ok_or_else(|| RowError::at(format!("{key}.{name}"), "expected a list"))
     };
     let (inputs, outputs) = (list("inputs")?, list("outputs")?);
     if inputs.len() != outputs.len() {
         let message = format!("{} inputs and {} outputs", inputs.len(), outputs.len());
         return Err(RowError::at(key, message));
     }
-    let entry = match get(suite, "fn_name") {
-        Some(Value::Str(name)) => entry_of(name, starter),
-        None | Some(Value::Null) => Entry::Stdio,
-        Some(_) => return Err(RowError::at(format!("{key}.fn_name"), "expected a string")),
+    let entry = match suite.get("fn_name").filter(|name| **name != Value::Null) {
+        None => Entry::Stdio,
+        Some(name) => {
+            let text = name.as_str();
+            let name =
+                text.ok_or_else(|| RowError::at(format!("{key}.fn_name"), "expected a string"))?;
+            entry_of(name, starter)
+        }
     };
     let pairs = inputs.iter().zip(outputs).enumerate();
     let tests = if entry == Entry::Stdio {
@@ -107,16 +111,13 @@ pub(super) fn suite_of(
     } else {
         // The value stands in a list of its own where it does so throughout.
         let wrapped =
-            outputs.iter().all(|output| matches!(output, Value::List(one) if one.len() == 1));
+            outputs.iter().all(|output| output.as_list().is_some_and(|list| list.len() == 1));
         pairs
             .map(|(at, (input, output))| {
-                let expected = match output {
-                    Value::List(one) if wrapped => one[0].clone(),
-                    other => other.clone(),
-                };
+                let inner = output.as_list().filter(|_| wrapped).and_then(<[Value]>::first);
                 Ok(Test::Call {
                     args: arguments(input, &format!("{key}.inputs[{at}]"))?,
-                    expected,
+                    expected: inner.unwrap_or(output).clone(),
                     check: Check::Lcb,
                 })
             })
@@ -134,38 +135,29 @@ pub(super) fn entry_of(name: &str, starter: &str) -> Entry {
     }
 }
 
-pub(super) fn get<'a>(object: &'a Value, key: &str) -> Option<&'a Value> {
-    let Value::Dict(entries) = object else { return None };
-    entries.iter().find(|(name, _)| matches!(name, Value::Str(name) if name == key)).map(|(_, v)| v)
-}
-
 /// Text, or lines of it.
 pub(super) fn text(value: &Value, key: &str) -> Result<String, RowError> {
-    let line = |value: &Value| match value {
-        Value::Str(line) => Some(line.clone()),
-        Value::Int(_) | Value::BigInt(_) | Value::Float(_) => Some(literal::to_python(value)),
-        _ => None,
+    let line = |value: &Value| {
+        let number = matches!(value, Value::Int(_) | Value::BigInt(_) | Value::Float(_));
+        let number = number.then(|| literal::to_python(value));
+        number.or_else(|| value.as_str().map(str::to_owned))
     };
-    let lines = match value {
-        Value::List(lines) => {
-            let lines: Option<Vec<String>> = lines.iter().map(line).collect();
-            lines.map(|lines| lines.join("\n"))
-        }
-        single => line(single),
+    let lines: Option<Vec<String>> = match value.as_list() {
+        Some(lines) => lines.iter().map(line).collect(),
+        None => line(value).map(|line| vec![line]),
     };
-    lines.ok_or_else(|| RowError::at(key, "expected a string or a list of lines"))
+    let lines = lines.ok_or_else(|| RowError::at(key, "expected a string or a list of lines"))?;
+    Ok(lines.join("\n"))
 }
 
 /// A list of arguments, or one JSON text per line.
 pub(super) fn arguments(value: &Value, key: &str) -> Result<Vec<Value>, RowError> {
-    match value {
-        Value::List(args) => Ok(args.clone()),
-        Value::Str(lines) => {
-            let args = lines.trim_end().split('\n').map(literal::parse_json);
-            args.collect::<Result<_, _>>().map_err(|error| RowError::at(key, error))
-        }
-        _ => Err(RowError::at(key, "expected a list of arguments")),
+    if let Some(args) = value.as_list() {
+        return Ok(args.to_vec());
     }
+    let lines = value.as_str().ok_or_else(|| RowError::at(key, "expected a list of arguments"))?;
+    let args = lines.trim_end().split('\n').map(literal::parse_json);
+    args.collect::<Result<_, _>>().map_err(|error| RowError::at(key, error))
 }
 
 /// A row of the collection: a problem with its samples and programs.

@@ -118,7 +118,8 @@ fn programs(
                 continue;
             }
         };
-        group.authored_in(out, language, "human", program, passed)?;
+        group.set_language(language);
+        group.authored(out, "human", program, passed)?;
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value as Json;
 
 use super::{
-    apps::{arguments, entry_of, get, suite_of, text},
+    apps::{arguments, entry_of, suite_of, text},
     livecodebench::IMPORTS,
     python_problem,
     row::{Out, RowError},
@@ -33,16 +33,12 @@ pub(super) fn published(row: Published, out: &mut Out<'_>) -> Result<(), RowErro
     let id = format!("deepcoder/{}", out.row);
     let starter = row.starter_code.unwrap_or_default();
     let suite = value("tests", &row.tests)?;
-    let (entry, tests) = match &suite {
-        Value::Dict(_) => suite_of(&suite, "tests", &starter)?,
-        Value::List(cases) => {
-            let metadata = match &row.metadata {
-                None | Some(Json::Null) => Value::Null,
-                Some(json) => value("metadata", json)?,
-            };
-            cases_of(cases, &metadata, &starter)?
+    let (entry, tests) = match suite.as_list() {
+        None => suite_of(&suite, "tests", &starter)?,
+        Some(cases) => {
+            let metadata = row.metadata.unwrap_or(Json::Null);
+            cases_of(cases, &value("metadata", &metadata)?, &starter)?
         }
-        _ => return Err(RowError::at("tests", "expected an object or a list")),
     };
     let tests = shown::split(&row.problem, tests);
     let meta = Meta { source: Some("deepcoder".to_owned()), ..Meta::default() };
@@ -55,10 +51,10 @@ pub(super) fn published(row: Published, out: &mut Out<'_>) -> Result<(), RowErro
 
 /// The value of a key that holds JSON, or JSON in a string.
 fn value(key: &str, json: &Json) -> Result<Value, RowError> {
-    match json {
-        Json::String(text) if text.trim().is_empty() => Ok(Value::Null),
-        Json::String(text) => literal::parse_json(text).map_err(|error| RowError::at(key, error)),
-        json => Value::from_json(json).map_err(|message| RowError::at(key, message)),
+    match json.as_str() {
+        Some(text) if text.trim().is_empty() => Ok(Value::Null),
+        Some(text) => literal::parse_json(text).map_err(|error| RowError::at(key, error)),
+        None => Value::from_json(json).map_err(|message| RowError::at(key, message)),
     }
 }
 
@@ -72,38 +68,30 @@ fn cases_of(
     let mut tests = Vec::new();
     for (at, case) in cases.iter().enumerate() {
         let key = |name: &str| format!("tests[{at}].{name}");
-        let field = |name: &str| {
-            get(case, name).ok_or_else(|| RowError::at(key(name), "missing in a test"))
-        };
-        let kind = match field("testtype").or_else(|_| field("type"))? {
-            Value::Str(kind) => kind.as_str(),
-            _ => return Err(RowError::at(key("type"), "expected a string")),
-        };
+        let field =
+            |name: &str| case.get(name).ok_or_else(|| RowError::at(key(name), "missing in a test"));
+        let kind = field("testtype").or_else(|_| field("type"))?.as_str();
         let (input, output) = (field("input")?, field("output")?);
-        match kind {
+        match kind.ok_or_else(|| RowError::at(key("type"), "expected a string"))? {
             "stdin" | "stdin_stdout" => tests.push(Test::Stdio {
                 stdin: text(input, &key("input"))?,
                 stdout: text(output, &key("output"))?,
                 check: Check::Lcb,
             }),
-            "functional" | "function_call" => {
-                let metadata = get(case, "metadata").unwrap_or(row_metadata);
-                let name = get(case, "fn_name").or_else(|| get(metadata, "func_name"));
-                let Some(Value::Str(name)) = name.or_else(|| get(row_metadata, "func_name")) else {
-                    return Err(RowError::at(key("metadata.func_name"), "missing in a test"));
+            kind @ ("functional" | "function_call") => {
+                let named = |metadata: &'_ Value| {
+                    metadata.get("func_name").and_then(Value::as_str).map(str::to_owned)
                 };
-                entry = entry_of(name, starter);
+                let own = case.get("fn_name").and_then(Value::as_str).map(str::to_owned);
+                let name = own
+                    .or_else(|| case.get("metadata").and_then(named))
+                    .or_else(|| named(row_metadata))
+                    .ok_or_else(|| RowError::at(key("metadata.func_name"), "missing in a test"))?;
+                entry = entry_of(&name, starter);
                 tests.push(Test::Call {
                     args: arguments(input, &key("input"))?,
-                    expected: match output {
-                        Value::Str(json) => literal::parse_json(json)
-                            .map_err(|error| RowError::at(key("output"), error))?,
-                        // PrimeIntellect puts the value of a call in a list of its own.
-                        Value::List(one) if kind == "function_call" && one.len() == 1 => {
-                            one[0].clone()
-                        }
-                        other => other.clone(),
-                    },
+                    expected: result(output, kind)
+                        .map_err(|error| RowError::at(key("output"), error))?,
                     check: Check::Lcb,
                 });
             }
@@ -113,6 +101,15 @@ fn cases_of(
         }
     }
     Ok((entry, tests))
+}
+
+/// The value of a call: JSON in a string, or, in PrimeIntellect's part, in a list of its own.
+fn result(output: &Value, kind: &str) -> Result<Value, literal::LiteralError> {
+    match (output.as_str(), output.as_list()) {
+        (Some(json), _) => literal::parse_json(json),
+        (None, Some([one])) if kind == "function_call" => Ok(one.clone()),
+        (None, _) => Ok(output.clone()),
+    }
 }
 
 /// A solution that stands in a fence, without it.

@@ -1,14 +1,15 @@
 //! Rows in, records out: what every importer shares.
 
-use std::{
-    collections::BTreeMap,
-    io::{self, BufRead, Read as _},
-};
+use std::io::{self, BufRead, Read as _};
 
 use serde::de::DeserializeOwned;
 
 use super::{ImportError, ImportErrorKind, Sink, Summary};
-use crate::{candidate::Candidate, candidate::Label, problem::Problem, record::LINE_BYTES_MAX};
+use crate::{
+    candidate::{Candidate, Label},
+    problem::Problem,
+    record::LINE_BYTES_MAX,
+};
 
 /// Why a row cannot be imported.
 pub(super) enum RowError {
@@ -105,10 +106,21 @@ fn parse_slice<T: DeserializeOwned>(json: &[u8]) -> Result<T, RowError> {
         let error = error.into_inner();
         // A syntax error is no fault of the key that happened to be open.
         let key = if error.is_data() && path != "." { path } else { String::new() };
-        RowError::at(key, error)
+        RowError::at(key, without_line(&error))
     })?;
-    deserializer.end().map_err(|error| RowError::at("", error))?;
+    deserializer.end().map_err(|error| RowError::at("", without_line(&error)))?;
     Ok(value)
+}
+
+/// The parser's message. It counts lines within the row, where there is one: only the column
+/// stays.
+fn without_line(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let place = format!(" at line 1 column {}", error.column());
+    match message.strip_suffix(&place) {
+        Some(message) => format!("{message} (column {})", error.column()),
+        None => message,
+    }
 }
 
 /// A JSON text that a row carries in a string under `key`.
@@ -121,6 +133,3 @@ pub(super) fn nested<T: DeserializeOwned>(key: &str, json: &str) -> Result<T, Ro
         RowError::Sink(error) => RowError::Sink(error),
     })
 }
-
-/// Counts by reason, for [`Summary`].
-pub(super) type Reasons = BTreeMap<String, u64>;

@@ -26,9 +26,10 @@ pub(super) struct Pool {
 pub(super) fn pool(row: Pool, out: &mut Out<'_>) -> Result<(), RowError> {
     let language = language(&row.lang)?;
     // Python's are HumanEval's own problems, with types.
-    let id = match language {
-        Language::Python => format!("HumanEval/{}", row.task_id),
-        _ => format!("HumanEval-X/{}/{}", row.lang, row.task_id),
+    let id = if language == Language::Python {
+        format!("HumanEval/{}", row.task_id)
+    } else {
+        format!("HumanEval-X/{}/{}", row.lang, row.task_id)
     };
     let entry = match (language, function(&row.prompt)) {
         (Language::Python, Some(name)) => Entry::Function { name: name.to_owned() },
@@ -141,14 +142,13 @@ pub(super) struct Pair {
 
 pub(super) fn pair(row: Pair, out: &mut Out<'_>) -> Result<(), RowError> {
     let language = language(&row.lang)?;
-    let (id, entry, hidden) = match language {
-        // Python's are HumanEval's own problems.
-        Language::Python => (
-            row.task_id.replacen("Python/", "HumanEval/", 1),
-            Entry::Function { name: row.entry_point.clone() },
-            tests_of_check(&row.test, &row.entry_point, &[]),
-        ),
-        _ => (row.task_id, Entry::Script, vec![Test::Script { code: row.test }]),
+    let (id, entry, hidden) = if language == Language::Python {
+        // These are HumanEval's own problems.
+        let hidden = tests_of_check(&row.test, &row.entry_point, &[]);
+        let id = row.task_id.replacen("Python/", "HumanEval/", 1);
+        (id, Entry::Function { name: row.entry_point }, hidden)
+    } else {
+        (row.task_id, Entry::Script, vec![Test::Script { code: row.test }])
     };
     let mut problem = problem(id.clone(), row.instruction, language, entry, "eval");
     problem.starter.clone_from(&row.declaration);

@@ -37,11 +37,12 @@ pub(super) struct Flag(pub(super) bool);
 
 impl<'de> Deserialize<'de> for Flag {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Flag, D::Error> {
-        match Json::deserialize(deserializer)? {
-            Json::Bool(truth) => Ok(Flag(truth)),
-            json if json.as_u64() == Some(0) => Ok(Flag(false)),
-            json if json.as_u64() == Some(1) => Ok(Flag(true)),
-            json => Err(de::Error::custom(format!("{json} is neither 0 nor 1"))),
+        let json = Json::deserialize(deserializer)?;
+        match (json.as_bool(), json.as_u64()) {
+            (Some(truth), _) => Ok(Flag(truth)),
+            (None, Some(0)) => Ok(Flag(false)),
+            (None, Some(1)) => Ok(Flag(true)),
+            (None, _) => Err(de::Error::custom(format!("{json} is neither 0 nor 1"))),
         }
     }
 }
@@ -103,6 +104,11 @@ impl<'a> Group<'a> {
         Group { writer, ..self }
     }
 
+    /// Changes the language of the programs that follow and do not name theirs.
+    pub(super) fn set_language(&mut self, language: Language) {
+        self.language = language;
+    }
+
     /// A program that came with the benchmark, and that it is right or wrong.
     pub(super) fn authored(
         &mut self,
@@ -111,21 +117,8 @@ impl<'a> Group<'a> {
         program: String,
         passed: bool,
     ) -> Result<(), RowError> {
-        self.authored_in(out, self.language, name, program, passed)
-    }
-
-    /// As [`Group::authored`], in a language of its own.
-    #[expect(clippy::too_many_arguments, reason = "a program, its writer and its verdict")]
-    pub(super) fn authored_in(
-        &mut self,
-        out: &mut Out<'_>,
-        language: Language,
-        name: &str,
-        program: String,
-        passed: bool,
-    ) -> Result<(), RowError> {
         let source = Source { name: name.to_owned(), ..self.source() };
-        let index = self.candidate(out, program, language, source, Extra::new())?;
+        let index = self.candidate(out, (self.language, program), source, Extra::new())?;
         self.label(out, (index, self.by, passed), None, Extra::new())
     }
 
@@ -156,7 +149,7 @@ impl<'a> Group<'a> {
         };
         keep("pub", written.visible.map(|Flag(truth)| truth.into()));
         keep("sub", written.sub.map(Json::from));
-        let index = self.candidate(out, program(written.code), language, source, extra)?;
+        let index = self.candidate(out, (language, program(written.code)), source, extra)?;
 
         // Whatever hints at a verdict stands with the label, where selectors do not look.
         let mut hints = Extra::new();
@@ -190,8 +183,7 @@ impl<'a> Group<'a> {
     fn candidate(
         &mut self,
         out: &mut Out<'_>,
-        program: String,
-        language: Language,
+        (language, program): (Language, String),
         source: Source,
         extra: Extra,
     ) -> Result<u32, RowError> {

@@ -116,17 +116,109 @@ impl LinearRewardModel {
         let bytes: Vec<u8> = self.weights.iter().map(|&weight| weight.cast_unsigned()).collect();
         output.write_all(&bytes)
     }
+
+    /// Rounds weights to eight bits, the largest to 127.
+    pub(super) fn quantised(
+        features: FeatureOptions,
+        provenance: Extra,
+        weights: &[f32],
+    ) -> LinearRewardModel {
+        let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
+        let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
+        let weights = weights.iter().map(|weight| (weight / scale).round() as i8).collect();
+        LinearRewardModel { features, provenance, scale, weights }
+    }
 }
 
-/// Rounds weights to eight bits; their overall size does not matter to an order of programs, but
-/// is kept up to `1 / weights.len()` of nothing.
-pub(super) fn quantise(
-    features: FeatureOptions,
-    provenance: Extra,
-    weights: &[f32],
-) -> LinearRewardModel {
-    let largest = weights.iter().fold(0.0f32, |largest, weight| largest.max(weight.abs()));
-    let scale = if largest > 0.0 { largest / 127.0 } else { 1.0 };
-    let weights = weights.iter().map(|weight| (weight / scale).round() as i8).collect();
-    LinearRewardModel { features, provenance, scale, weights }
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+
+    fn small() -> LinearRewardModel {
+        let features = FeatureOptions { bits: 8, ..FeatureOptions::default() };
+        let weights: Vec<f32> = (0..256).map(|i| (i as f32 - 100.0) / 50.0).collect();
+        let provenance = Extra::from_iter([("data".to_owned(), "twenty programs".into())]);
+        LinearRewardModel::quantised(features, provenance, &weights)
+    }
+
+    fn bytes_of(reward_model: &LinearRewardModel) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        reward_model.write(&mut bytes).unwrap();
+        bytes
+    }
+
+    #[test]
+    fn files_round_trip_byte_for_byte() {
+        let bytes = bytes_of(&small());
+        let back = LinearRewardModel::read(&mut &bytes[..]).unwrap();
+        assert_eq!(back, small());
+        assert_eq!(bytes_of(&back), bytes);
+        expect![[
+            r#"{"format":"codescaler/linear","version":1,"features":{"bits":8,"ablation":"none"},"scale":0.024409449,"provenance":{"data":"twenty programs"}}"#
+        ]]
+        .assert_eq(String::from_utf8_lossy(bytes.split(|&byte| byte == b'\n').next().unwrap()).as_ref());
+    }
+
+    #[test]
+    fn all_zero_weights_stay_zero() {
+        let features = FeatureOptions { bits: 8, ..FeatureOptions::default() };
+        let zero = LinearRewardModel::quantised(features, Extra::new(), &[0.0; 256]);
+        assert_eq!(LinearRewardModel::read(&mut &bytes_of(&zero)[..]).unwrap(), zero);
+    }
+
+    #[track_caller]
+    fn check_refused(bytes: &[u8], why: Expect) {
+        why.assert_eq(&LinearRewardModel::read(&mut &bytes[..]).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn bad_files_are_refused_with_the_reason() {
+        let bytes = bytes_of(&small());
+        check_refused(b"", expect!["the first line is no header of a linear reward model"]);
+        check_refused(
+            b"PK\x03\x04",
+            expect!["the first line is no header of a linear reward model"],
+        );
+        check_refused(
+            &bytes[..bytes.len() - 1],
+            expect!["255 weights follow the header, 256 belong there"],
+        );
+        check_refused(
+            &[&bytes[..], b"\n"].concat(),
+            expect!["257 weights follow the header, 256 belong there"],
+        );
+        for (good, bad, why) in [
+            (
+                "codescaler/linear",
+                "codescaler/scores",
+                expect![[r#"the file is of format "codescaler/scores", not "codescaler/linear""#]],
+            ),
+            (
+                r#""version":1"#,
+                r#""version":9"#,
+                expect!["the weights are of version 9, this build reads 1: train them again"],
+            ),
+            (
+                r#""bits":8"#,
+                r#""bits":60"#,
+                expect!["60 bits of feature hash, where 8 to 24 are possible"],
+            ),
+            (
+                r#""scale":0.024409449"#,
+                r#""scale":-1.0"#,
+                expect!["scale -1 is not a positive number"],
+            ),
+            (
+                r#""ablation":"none""#,
+                r#""ablation":"some""#,
+                expect!["the first line is no header of a linear reward model"],
+            ),
+        ] {
+            let end = bytes.iter().position(|&byte| byte == b'\n').unwrap();
+            let header = std::str::from_utf8(&bytes[..end]).unwrap().replace(good, bad);
+            check_refused(&[header.as_bytes(), &bytes[end..]].concat(), why);
+        }
+    }
 }

@@ -214,7 +214,8 @@ fn number_len(bytes: &[u8]) -> usize {
         let exponent_sign =
             !hex && matches!(byte, b'+' | b'-') && matches!(bytes[len - 1], b'e' | b'E');
         let member = byte == b'.' && bytes.get(len + 1).is_some_and(u8::is_ascii_alphabetic);
-        if member || !(byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'_' || exponent_sign)
+        if member
+            || !(byte.is_ascii_alphanumeric() || byte == b'.' || byte == b'_' || exponent_sign)
         {
             break;
         }
@@ -246,19 +247,120 @@ fn string_len(rest: &str, python: bool) -> usize {
 }
 
 /// Operators of more than one character.
+#[rustfmt::skip]
 const OPERATORS: [&str; 31] = [
     "**=", "//=", ">>=", "<<=", "===", "!==", ">>>", "...", "==", "!=", "<=", ">=", "->", "=>",
-    "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**", "//", "<<", ">>", "&&", "||", "++", "--",
-    ":=",
+    "+=", "-=", "*=", "/=", "%=", "&=", "|=", "^=", "**", "//", "<<", ">>", "&&", "||", "++",
+    "--", ":=",
 ];
 
 /// Reserved words of the languages we read, sorted.
-const KEYWORDS: [&str; 74] = [
+#[rustfmt::skip]
+const KEYWORDS: [&str; 75] = [
     "False", "None", "True", "and", "as", "assert", "async", "auto", "await", "bool", "boolean",
     "break", "case", "catch", "char", "class", "const", "continue", "def", "default", "del", "do",
     "double", "elif", "else", "enum", "except", "false", "final", "finally", "float", "fn", "for",
     "from", "func", "function", "global", "goto", "if", "import", "in", "int", "is", "lambda",
     "let", "long", "mut", "namespace", "new", "nil", "nonlocal", "not", "null", "or", "pass",
     "private", "protected", "public", "raise", "return", "short", "static", "struct", "switch",
-    "template", "throw", "true", "try", "unsigned", "using", "var", "void", "while", "yield",
+    "template", "throw", "true", "try", "unsigned", "using", "var", "void", "while", "with",
+    "yield",
 ];
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// One line per line of code: its depth, its tokens; comments last.
+    #[track_caller]
+    fn check(language: Language, text: &str, expected: Expect) {
+        let lexed = lex(text, language);
+        let mut shown = String::new();
+        for token in &lexed.tokens {
+            let start =
+                if token.starts_line { format!("\n{}:", token.depth) } else { String::new() };
+            shown.extend([start.as_str(), " ", token.text]);
+        }
+        expected.assert_eq(&format!("{}\ncomments: {:?}", shown.trim_start(), lexed.comments));
+    }
+
+    #[test]
+    fn python() {
+        check(
+            Language::Python,
+            "def f(a,\n      b):\n    \"\"\"Adds.\n    \"\"\"\n\tif a!=b:  # no\n\t\treturn rf'x\\'' \\\n  + 1e-9\n    x **= 0xFF.bit\nprint(x)",
+            expect![[r##"
+                0: def f ( a , b ) :
+                1: if a != b :
+                2: return rf'x\'' + 1e-9
+                1: x **= 0xFF . bit
+                0: print ( x )
+                comments: ["\"\"\"Adds.\n    \"\"\"", "# no"]"##]],
+        );
+    }
+
+    #[test]
+    fn languages_with_braces() {
+        check(
+            Language::Cpp,
+            "int main() { // go\n  for (;;) { x += \"}\"; } /* no\n*/ return 'a'; }",
+            expect![[r#"
+                0: int main ( ) {
+                1: for ( ; ; ) { x += "}" ; } return 'a' ; }
+                comments: ["// go", "/* no\n*/"]"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_never_closed_ends_somewhere() {
+        check(
+            Language::Python,
+            "'a\nb = \"\"\"c\nd",
+            expect![[r##"
+            0: b = """c
+            d
+            comments: ["'a"]"##]],
+        );
+        check(
+            Language::Java,
+            "/* a",
+            expect![[r#"
+
+            comments: ["/* a"]"#]],
+        );
+        check(
+            Language::Python,
+            ")]}x",
+            expect![[r#"
+            0: ) ] } x
+            comments: []"#]],
+        );
+    }
+
+    #[test]
+    fn keywords_are_sorted() {
+        assert!(KEYWORDS.is_sorted());
+    }
+
+    proptest! {
+        /// Any text lexes, and tokens and comments are parts of it, in order, without overlap.
+        #[test]
+        fn total(text in "[\\PC\\n\\t'\"#/*\\\\(){}é]{0,60}", braces in any::<bool>()) {
+            let language = if braces { Language::Rust } else { Language::Python };
+            let lexed = lex(&text, language);
+            let mut parts: Vec<&str> = lexed.tokens.iter().map(|token| token.text).collect();
+            parts.extend(&lexed.comments);
+            parts.sort_by_key(|part| part.as_ptr());
+            let mut end = text.as_ptr() as usize;
+            for part in parts {
+                prop_assert!(!part.is_empty());
+                prop_assert!(part.as_ptr() as usize >= end);
+                end = part.as_ptr() as usize + part.len();
+            }
+            prop_assert!(end <= text.as_ptr() as usize + text.len());
+        }
+    }
+}

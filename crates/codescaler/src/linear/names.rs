@@ -24,6 +24,13 @@ pub(super) struct Names<'a> {
     pub(super) unused_locals: BTreeSet<&'a str>,
 }
 
+impl Names<'_> {
+    /// Whether the program made the name up itself: bound, and not by an import.
+    pub(super) fn made(&self, name: &str) -> bool {
+        self.bound.contains(name) && !self.imported.contains(name)
+    }
+}
+
 /// What role one mention of a name plays.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Role {
@@ -41,9 +48,8 @@ pub(super) fn analyse<'a>(tokens: &[Token<'a>]) -> Names<'a> {
     let mut starred_import = false;
     let mut start = 0;
     while start < tokens.len() {
-        let end = (start + 1..tokens.len())
-            .find(|&at| tokens[at].starts_with_line())
-            .unwrap_or(tokens.len());
+        let end =
+            (start + 1..tokens.len()).find(|&at| tokens[at].starts_line).unwrap_or(tokens.len());
         starred_import |= line_roles(&tokens[start..end], &mut roles[start..end]);
         start = end;
     }
@@ -51,10 +57,6 @@ pub(super) fn analyse<'a>(tokens: &[Token<'a>]) -> Names<'a> {
 }
 
 impl Token<'_> {
-    fn starts_with_line(&self) -> bool {
-        self.starts_line
-    }
-
     fn is(&self, text: &str) -> bool {
         self.text == text
     }
@@ -92,9 +94,9 @@ fn collect<'a>(tokens: &[Token<'a>], roles: &[Role], starred_import: bool) -> Na
     }
     if !starred_import {
         names.undefined = read;
-        names.undefined.retain(|name, _| {
-            !names.bound.contains(name) && BUILTINS.binary_search(name).is_err()
-        });
+        names
+            .undefined
+            .retain(|name, _| !names.bound.contains(name) && BUILTINS.binary_search(name).is_err());
     }
     names
 }
@@ -118,10 +120,10 @@ fn line_roles(line: &[Token<'_>], roles: &mut [Role]) -> bool {
         "global" | "nonlocal" | "del" => (),
         _ => assignment_roles(line, roles),
     }
-    for at in 1..line.len() {
-        if line[at - 1].is("as") && line[at].kind == Kind::Name {
-            roles[at] = Role::Local;
-        }
+    for at in (0..line.len()).filter(|&at| line[at].is("as")) {
+        let inside =
+            |target: &usize| *target == at + 1 || line[*target].brackets > line[at].brackets;
+        (at + 1..line.len()).take_while(inside).for_each(|at| mark(line, roles, at, Role::Local));
     }
     false
 }
@@ -135,8 +137,9 @@ fn mark(line: &[Token<'_>], roles: &mut [Role], at: usize, role: Role) {
 fn import_roles(line: &[Token<'_>], roles: &mut [Role]) -> bool {
     let first_import = line.iter().position(|token| token.is("import")).unwrap_or(0);
     for at in 0..line.len() {
-        let renamed = line.get(at + 1).is_some_and(|token| token.is("as"));
         let part = at > 0 && line[at - 1].is(".");
+        let path = line[at..].iter().take_while(|token| token.kind == Kind::Name || token.is("."));
+        let renamed = line.get(at + path.count()).is_some_and(|token| token.is("as"));
         roles[at] = if at < first_import || renamed || part { Role::Neither } else { Role::Import };
     }
     line.last().is_some_and(|token| token.is("*"))
@@ -146,8 +149,7 @@ fn definition_roles(line: &[Token<'_>], header: usize, roles: &mut [Role]) {
     mark(line, roles, header + 1, Role::Definition);
     let inside = line.get(header).map_or(0, |token| token.brackets) + 1;
     for at in header + 2..line.len() {
-        let opens = line[at - 1].is("(") || line[at - 1].is(",") || line[at - 1].text == "*"
-            || line[at - 1].text == "**";
+        let opens = matches!(line[at - 1].text, "(" | "," | "*" | "**");
         if line[at].brackets == inside && opens && line[at].kind == Kind::Name {
             roles[at] = Role::Parameter;
         }
@@ -204,7 +206,8 @@ fn subscripted(line: &[Token<'_>], at: usize) -> bool {
         if token.brackets < level && (token.is("[") || token.is("(") || token.is("{")) {
             level = token.brackets;
             let call = before > 0
-                && (line[before - 1].kind == Kind::Name || matches!(line[before - 1].text, ")" | "]"));
+                && (line[before - 1].kind == Kind::Name
+                    || matches!(line[before - 1].text, ")" | "]"));
             if call {
                 return true;
             }
@@ -214,6 +217,7 @@ fn subscripted(line: &[Token<'_>], at: usize) -> bool {
 }
 
 /// Names that every Python program finds defined, sorted. Reserved words are not names.
+#[rustfmt::skip]
 const BUILTINS: [&str; 105] = [
     "ArithmeticError", "AssertionError", "AttributeError", "BaseException", "EOFError",
     "Ellipsis", "Exception", "FileNotFoundError", "IOError", "ImportError", "IndexError",
@@ -225,8 +229,68 @@ const BUILTINS: [&str; 105] = [
     "__name__", "abs", "all", "any", "ascii", "bin", "breakpoint", "bytearray", "bytes",
     "callable", "chr", "classmethod", "compile", "complex", "copyright", "delattr", "dict", "dir",
     "divmod", "enumerate", "eval", "exec", "exit", "filter", "format", "frozenset", "getattr",
-    "globals", "hasattr", "hash", "help", "hex", "id", "input", "isinstance", "issubclass", "iter",
-    "len", "list", "locals", "map", "match", "max", "memoryview", "min", "next", "object", "oct",
-    "open", "ord", "pow", "print", "property", "quit", "range", "repr", "reversed", "round", "set",
-    "setattr", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple",
+    "globals", "hasattr", "hash", "help", "hex", "id", "input", "isinstance", "issubclass",
+    "iter", "len", "list", "locals", "map", "match", "max", "memoryview", "min", "next", "object",
+    "oct", "open", "ord", "pow", "print", "property", "quit", "range", "repr", "reversed",
+    "round", "set", "setattr", "slice", "sorted", "staticmethod", "str", "sum", "super", "tuple",
 ];
+
+#[cfg(test)]
+mod tests {
+    use expect_test::{Expect, expect};
+
+    use super::*;
+    use crate::{language::Language, linear::lex::lex};
+
+    #[track_caller]
+    fn check(program: &str, expected: Expect) {
+        let lexed = lex(program, Language::Python);
+        let names = analyse(&lexed.tokens);
+        expected.assert_eq(&format!(
+            "undefined {:?}, unused imports {:?}, parameters {:?}, locals {:?}",
+            names.undefined.keys(),
+            names.unused_imports,
+            names.unused_parameters,
+            names.unused_locals
+        ));
+    }
+
+    #[test]
+    fn undefined_names() {
+        check(
+            "def f(x):\n    return y + len(x.z)\nf(1)",
+            expect![[r#"undefined ["y"], unused imports {}, parameters {}, locals {}"#]],
+        );
+        check(
+            "print(d[k], end='')\nd = {}",
+            expect![[r#"undefined ["k"], unused imports {}, parameters {}, locals {}"#]],
+        );
+        check(
+            "from math import *\nprint(sqrt(2))",
+            expect!["undefined [], unused imports {}, parameters {}, locals {}"],
+        );
+    }
+
+    #[test]
+    fn every_way_to_bind() {
+        check(
+            "import os.path as p, sys\nfrom a.b import c as d, e\nwith open(p) as (f, g):\n    h: int = 0\n    i = j, *k = f\nfor l, (m, n) in g: pass\nq = [o for o in k if (r := o)]\nclass S(sys.T):\n    async def u(self, v, *w, x=1, **y) -> e: return lambda z, t=d: z + t\nprint(S, h, i, j, l, m, n, q, r, self.u, v, w, x, y)\ntry: pass\nexcept E as error: print(error)",
+            expect![[r#"undefined ["E"], unused imports {}, parameters {}, locals {}"#]],
+        );
+    }
+
+    #[test]
+    fn what_is_bound_in_vain() {
+        check(
+            "import re, io\ndef f(a, b):\n    c = io.x(key=1)\n    for _ in a: d += 1\nx[i] = 2",
+            expect![[
+                r#"undefined ["d", "i", "x"], unused imports {"re"}, parameters {"b"}, locals {"c"}"#
+            ]],
+        );
+    }
+
+    #[test]
+    fn builtins_are_sorted() {
+        assert!(BUILTINS.is_sorted());
+    }
+}

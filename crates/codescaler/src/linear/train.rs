@@ -1,11 +1,15 @@
-//! Training: the Bradley-Terry loss over pairs of programs of one problem, by gradient descent.
+//! Training: the Bradley-Terry loss over all pairs of a right and a wrong program of one problem.
+//!
+//! The gradient of a problem's loss by the weights is its gradient by the scores, carried back
+//! through each program's features once: a problem with n programs costs n sparse vectors, not
+//! n² pairs of them.
 
-use std::collections::BTreeMap;
-
-use super::{
-    FeatureOptions, LinearRewardModel, PreparedProblem, ProgramView, features, file,
+use super::{FeatureOptions, LinearRewardModel, PreparedProblem, ProgramView, features};
+use crate::{
+    problem::Problem,
+    record::Extra,
+    seed::{Rng, derive},
 };
-use crate::{problem::Problem, record::Extra, seed::Rng};
 
 /// How to train.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
@@ -17,28 +21,14 @@ pub struct TrainOptions {
     pub epochs: u32,
     /// Length of a gradient step.
     pub step: f32,
-    /// Two authors match when their pass rates differ by less than about this; pairs of matched
-    /// authors count in full.
-    pub matched_rate_sd: f64,
-    /// What pairs of authors far apart count, relative to matched ones: 0 to 1.
-    pub unmatched_weight: f64,
-    /// What a pair counts when one of its labels is not certain: 0 to 1.
-    pub uncertain_weight: f64,
     /// Seed of the order of problems.
     pub seed: u64,
 }
 
 impl Default for TrainOptions {
+    /// Tuned on the validation split.
     fn default() -> TrainOptions {
-        TrainOptions {
-            features: FeatureOptions::default(),
-            epochs: 10,
-            step: 3.0,
-            matched_rate_sd: 0.05,
-            unmatched_weight: 0.5,
-            uncertain_weight: 0.3,
-            seed: 1,
-        }
+        TrainOptions { features: FeatureOptions::default(), epochs: 16, step: 1.5, seed: 1 }
     }
 }
 
@@ -49,21 +39,17 @@ pub struct TrainingGroup<'a> {
     pub problem: &'a Problem,
     /// The programs.
     pub programs: &'a [LabelledProgram<'a>],
-    /// What the group counts: 1 is a group of the main data set.
+    /// What the group counts against others, whatever its number of pairs; usually 1.
     pub weight: f32,
 }
 
-/// A program with what is known of it.
+/// A program and whether it is right.
 #[derive(Clone, Copy, Debug)]
 pub struct LabelledProgram<'a> {
     /// The program.
     pub program: ProgramView<'a>,
-    /// Probability that it is right: 0 or 1 where it was tested.
-    pub right: f32,
-    /// Whether all tests that decide were run on this very program.
-    pub certain: bool,
-    /// Who wrote it.
-    pub source: &'a str,
+    /// Whether it passed every test.
+    pub right: bool,
 }
 
 /// Programs as features, ready for training. Texts are not kept.
@@ -71,29 +57,16 @@ pub struct LabelledProgram<'a> {
 pub struct TrainingSet {
     features: FeatureOptions,
     groups: Vec<Group>,
-    sources: BTreeMap<(String, String), (u32, Tally)>, // By data set and author.
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Tally {
-    n_right: f64,
-    n_programs: f64,
-}
-
+/// The programs of one problem: a matrix with one sparse row each.
 #[derive(Debug)]
 struct Group {
-    weight: f64,
-    programs: Vec<Program>,
-    starts: Vec<usize>, // Where each program's features begin; one more entry for the end.
+    weight: f32,
+    right: Vec<bool>,
+    starts: Vec<usize>, // Where each row begins, and after the last where it ends.
     buckets: Vec<u32>,
     values: Vec<f32>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Program {
-    right: f64,
-    certain: bool,
-    source: u32,
 }
 
 /// How much there is to train on.
@@ -103,76 +76,68 @@ pub struct TrainingSizes {
     pub n_problems: usize,
     /// Their programs.
     pub n_programs: usize,
-    /// Their features, with repetitions.
+    /// Features of these programs, with repetitions.
     pub n_features: usize,
 }
 
 impl TrainingSet {
     /// An empty set for these features.
     pub fn new(features: FeatureOptions) -> TrainingSet {
-        TrainingSet { features, groups: Vec::new(), sources: BTreeMap::new() }
+        TrainingSet { features, groups: Vec::new() }
     }
 
-    /// Adds a problem; one without any pair still counts towards its authors' pass rates.
+    /// Adds a problem; one without a right or without a wrong program has no pair and is left out.
     pub fn push(&mut self, group: &TrainingGroup<'_>) {
-        let data_set = group.problem.meta.source.as_deref().unwrap_or_default();
-        let prepared = PreparedProblem::of(group.problem, self.features);
+        let right: Vec<bool> = group.programs.iter().map(|program| program.right).collect();
+        if !right.contains(&true) || !right.contains(&false) {
+            return;
+        }
+        let problem = PreparedProblem::of(group.problem, self.features);
         let mut made = Group {
-            weight: f64::from(group.weight),
-            programs: Vec::new(),
+            weight: group.weight,
+            right,
             starts: vec![0],
             buckets: Vec::new(),
             values: Vec::new(),
         };
-        let has_pair = group.programs.iter().any(|program| program.right > 0.0)
-            && group.programs.iter().any(|program| program.right < 1.0);
         for labelled in group.programs {
-            let n_sources = u32::try_from(self.sources.len()).expect("fewer than 2^32 authors");
-            let (source, tally) = self
-                .sources
-                .entry((data_set.to_owned(), labelled.source.to_owned()))
-                .or_insert((n_sources, Tally::default()));
-            if labelled.certain {
-                tally.n_right += f64::from(labelled.right);
-                tally.n_programs += 1.0;
-            }
-            if !has_pair {
-                continue;
-            }
-            for (bucket, value) in features::vector(&prepared.asked, &labelled.program, self.features) {
+            for (bucket, value) in features::vector(&problem, &labelled.program, self.features) {
                 made.buckets.push(bucket);
                 made.values.push(value);
             }
             made.starts.push(made.buckets.len());
-            made.programs.push(Program {
-                right: f64::from(labelled.right),
-                certain: labelled.certain,
-                source: *source,
-            });
         }
-        if has_pair {
-            self.groups.push(made);
-        }
+        self.groups.push(made);
     }
 
     /// How much there is to train on.
     pub fn sizes(&self) -> TrainingSizes {
         TrainingSizes {
             n_problems: self.groups.len(),
-            n_programs: self.groups.iter().map(|group| group.programs.len()).sum(),
+            n_programs: self.groups.iter().map(|group| group.right.len()).sum(),
             n_features: self.groups.iter().map(|group| group.buckets.len()).sum(),
         }
     }
+}
 
-    /// Pass rate by author; one half where nothing certain is known.
-    fn rates(&self) -> Vec<f64> {
-        let mut rates = vec![0.5; self.sources.len()];
-        for &(source, tally) in self.sources.values() {
-            if tally.n_programs > 0.0 {
-                rates[source as usize] = tally.n_right / tally.n_programs;
+impl Group {
+    fn scores(&self, weights: &[f32]) -> Vec<f64> {
+        let score = |row: &[usize]| {
+            let terms = self.buckets[row[0]..row[1]].iter().zip(&self.values[row[0]..row[1]]);
+            f64::from(terms.map(|(&bucket, &value)| weights[bucket as usize] * value).sum::<f32>())
+        };
+        self.starts.windows(2).map(score).collect()
+    }
+
+    /// Moves each program's score along `-step` times its slope.
+    fn descend(&self, slopes: &[f64], step: f64, weights: &mut [f32]) {
+        for (row, slope) in self.starts.windows(2).zip(slopes) {
+            let change = (step * slope) as f32;
+            let terms = self.buckets[row[0]..row[1]].iter().zip(&self.values[row[0]..row[1]]);
+            for (&bucket, &value) in terms {
+                weights[bucket as usize] -= change * value;
             }
         }
-        rates
     }
 }
 
@@ -181,29 +146,22 @@ impl TrainingSet {
 pub struct EpochLog {
     /// Which epoch, from 1.
     pub epoch: u32,
-    /// Mean loss of a pair in nats, before each step, weighted as in training.
+    /// Loss of a pair in nats, before each step; mean over the pairs of a problem, then over
+    /// problems.
     pub loss_nats: f64,
-    /// Share of pairs in the right order, weighted likewise.
+    /// Share of pairs in the right order, averaged likewise.
     pub pair_accuracy: f64,
 }
 
-/// A training between two epochs.
+/// A training between two epochs. It takes seconds and depends on nothing but the set and the
+/// options, so an interrupted one is simply run again.
 #[derive(Debug)]
 pub struct Training<'s> {
     set: &'s TrainingSet,
     options: TrainOptions,
-    rates: Vec<f64>,
     epoch: u32,
     weights: Vec<f32>,
     sum: Vec<f32>, // Of the weights after each epoch of the second half.
-    gradient: Vec<f32>,
-}
-
-#[derive(Default)]
-struct Totals {
-    loss: f64,
-    right: f64,
-    weight: f64,
 }
 
 impl<'s> Training<'s> {
@@ -217,112 +175,169 @@ impl<'s> Training<'s> {
         Training {
             set,
             options,
-            rates: set.rates(),
             epoch: 0,
             weights: vec![0.0; n_weights],
             sum: vec![0.0; n_weights],
-            gradient: vec![0.0; n_weights],
         }
     }
 
-    /// Runs the next epoch; `None` when all are done.
+    /// Runs the next epoch, one gradient step per problem; `None` when all are done.
     pub fn step(&mut self) -> Option<EpochLog> {
         if self.epoch == self.options.epochs {
             return None;
         }
         self.epoch += 1;
-        // Each epoch's order depends on its own number alone.
-        let mut rng = Rng::new(self.options.seed ^ u64::from(self.epoch) << 32);
-        let mut order: Vec<usize> = (0..self.set.groups.len()).collect();
-        for last in (1..order.len()).rev() {
-            order.swap(last, usize::try_from(rng.below(last as u64 + 1)).expect("an index"));
-        }
-        let mut totals = Totals::default();
-        for idx in order {
-            self.learn(&self.set.groups[idx], &mut totals);
+        let (mut loss_nats, mut pair_accuracy) = (0.0, 0.0);
+        for idx in self.order() {
+            let group = &self.set.groups[idx];
+            let pairs = Pairs::of(&group.right, &group.scores(&self.weights));
+            let step = f64::from(self.options.step * group.weight);
+            group.descend(&pairs.slopes, step, &mut self.weights);
+            loss_nats += pairs.loss_nats;
+            pair_accuracy += pairs.accuracy;
         }
         if 2 * self.epoch > self.options.epochs {
             for (sum, weight) in self.sum.iter_mut().zip(&self.weights) {
                 *sum += weight;
             }
         }
+        let n_groups = self.set.groups.len().max(1) as f64;
         Some(EpochLog {
             epoch: self.epoch,
-            loss_nats: totals.loss / totals.weight,
-            pair_accuracy: totals.right / totals.weight,
+            loss_nats: loss_nats / n_groups,
+            pair_accuracy: pair_accuracy / n_groups,
         })
     }
 
-    /// One gradient step on all pairs of one problem.
-    fn learn(&mut self, group: &Group, totals: &mut Totals) {
-        let scores: Vec<f64> = (0..group.programs.len()).map(|idx| group.score(idx, &self.weights)).collect();
-        let (slopes, weight) = self.slopes(group, &scores, totals);
-        if weight == 0.0 {
-            return;
+    /// The order of problems in this epoch: a function of the seed and the epoch's number.
+    fn order(&self) -> Vec<usize> {
+        let epoch = self.epoch.to_string();
+        let mut rng = Rng::new(derive(self.options.seed, &["linear training", &epoch]));
+        let mut order: Vec<usize> = (0..self.set.groups.len()).collect();
+        for last in (1..order.len()).rev() {
+            let other = rng.below(last as u64 + 1);
+            order.swap(last, usize::try_from(other).expect("it is at most `last`"));
         }
-        let rate = f64::from(self.options.step) * group.weight / weight;
-        for (idx, slope) in slopes.into_iter().enumerate() {
-            let step = (rate * slope) as f32;
-            let range = group.starts[idx]..group.starts[idx + 1];
-            for (&bucket, &value) in group.buckets[range.clone()].iter().zip(&group.values[range]) {
-                self.weights[bucket as usize] -= step * value;
-            }
-        }
+        order
     }
 
-    /// Derivative of the summed loss by each program's score, and the summed weight of the pairs.
-    ///
-    /// The loss of a pair is `-log sigmoid(r_right - r_wrong)` (Bradley & Terry 1952;
-    /// arXiv:2203.02155 eq. 1), its weight the probability that the first is right and the second
-    /// wrong, times what the options say of its authors and its certainty.
-    fn slopes(&self, group: &Group, scores: &[f64], totals: &mut Totals) -> (Vec<f64>, f64) {
-        let mut slopes = vec![0.0; scores.len()];
-        let mut sum = 0.0;
-        for (a, right) in group.programs.iter().enumerate().filter(|(_, p)| p.right > 0.0) {
-            for (b, wrong) in group.programs.iter().enumerate().filter(|(_, p)| p.right < 1.0) {
-                if a == b {
-                    continue;
-                }
-                let weight = self.pair_weight(right, wrong);
-                let margin = scores[a] - scores[b];
-                let slope = weight / (1.0 + margin.exp());
-                slopes[a] -= slope;
-                slopes[b] += slope;
-                sum += weight;
-                totals.loss += weight * softplus(-margin);
-                totals.right += if margin > 0.0 { weight } else { 0.0 };
-            }
-        }
-        totals.weight += sum;
-        (slopes, sum)
-    }
-
-    fn pair_weight(&self, right: &Program, wrong: &Program) -> f64 {
-        let options = &self.options;
-        let certainty =
-            if right.certain && wrong.certain { 1.0 } else { options.uncertain_weight };
-        let apart = self.rates[right.source as usize] - self.rates[wrong.source as usize];
-        let likeness = (-0.5 * (apart / options.matched_rate_sd).powi(2)).exp();
-        let authors = options.unmatched_weight + (1.0 - options.unmatched_weight) * likeness;
-        right.right * (1.0 - wrong.right) * certainty * authors
-    }
-
-    /// The reward model: the mean of the weights after each epoch of the second half, rounded to
-    /// eight bits. `provenance` is stored with it.
+    /// The reward model: the mean of the weights after each epoch of the second half (before
+    /// that, the weights as they are), rounded to eight bits. `provenance` is stored with it.
     pub fn finish(self, provenance: Extra) -> LinearRewardModel {
-        file::quantise(self.options.features, provenance, &self.sum)
+        let weights = match self.epoch.saturating_sub(self.options.epochs / 2) {
+            0 => self.weights,
+            n_summed => self.sum.iter().map(|sum| sum / n_summed as f32).collect(),
+        };
+        LinearRewardModel::quantised(self.options.features, provenance, &weights)
     }
 }
 
-impl Group {
-    fn score(&self, idx: usize, weights: &[f32]) -> f64 {
-        let range = self.starts[idx]..self.starts[idx + 1];
-        let terms = self.buckets[range.clone()].iter().zip(&self.values[range]);
-        f64::from(terms.map(|(&bucket, &value)| weights[bucket as usize] * value).sum::<f32>())
+/// All pairs of one problem at some scores.
+#[derive(Debug, PartialEq)]
+struct Pairs {
+    /// Mean loss of a pair.
+    loss_nats: f64,
+    /// Share of pairs in which the right program has the higher score.
+    accuracy: f64,
+    /// Derivative of the mean loss by each program's score.
+    slopes: Vec<f64>,
+}
+
+impl Pairs {
+    /// The loss of a pair is `-log sigmoid(score_right - score_wrong)` (Bradley & Terry 1952;
+    /// InstructGPT eq. 1, arXiv:2203.02155, whose mean over a problem's pairs we take too).
+    fn of(right: &[bool], scores: &[f64]) -> Pairs {
+        let mut pairs = Pairs { loss_nats: 0.0, accuracy: 0.0, slopes: vec![0.0; scores.len()] };
+        let mut n_pairs = 0.0;
+        let rights = (0..right.len()).filter(|&idx| right[idx]);
+        for chosen in rights {
+            for rejected in (0..right.len()).filter(|&idx| !right[idx]) {
+                let margin = scores[chosen] - scores[rejected];
+                let slope = 1.0 / (1.0 + margin.exp());
+                pairs.slopes[chosen] -= slope;
+                pairs.slopes[rejected] += slope;
+                pairs.loss_nats += softplus(-margin);
+                pairs.accuracy += if margin > 0.0 { 1.0 } else { 0.0 };
+                n_pairs += 1.0;
+            }
+        }
+        if n_pairs > 0.0 {
+            pairs.loss_nats /= n_pairs;
+            pairs.accuracy /= n_pairs;
+            pairs.slopes.iter_mut().for_each(|slope| *slope /= n_pairs);
+        }
+        pairs
     }
 }
 
-/// `log(1 + exp(x))` without overflow.
+/// `log(1 + exp(x))`, written so that neither tail overflows.
 fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn loss(right: &[bool], scores: &[f64]) -> f64 {
+        Pairs::of(right, scores).loss_nats
+    }
+
+    #[test]
+    fn equal_scores_cost_ln_2_and_far_ones_stay_finite() {
+        let right = [true, false, false];
+        assert!((loss(&right, &[1.0; 3]) - 2f64.ln()).abs() < 1e-15);
+        assert_eq!(loss(&right, &[900.0, 0.0, 0.0]), 0.0);
+        assert_eq!(loss(&right, &[-900.0, 0.0, 0.0]), 900.0);
+    }
+
+    proptest! {
+        #[test]
+        fn slopes_are_the_derivative_of_the_loss(
+            programs in prop::collection::vec((any::<bool>(), -5.0..5.0f64), 0..7),
+        ) {
+            const H: f64 = 1e-5;
+            let (right, scores): (Vec<bool>, Vec<f64>) = programs.into_iter().unzip();
+            let slopes = Pairs::of(&right, &scores).slopes;
+            for idx in 0..scores.len() {
+                let moved = |by: f64| {
+                    let mut scores = scores.clone();
+                    scores[idx] += by;
+                    loss(&right, &scores)
+                };
+                let numeric = (moved(H) - moved(-H)) / (2.0 * H);
+                prop_assert!((slopes[idx] - numeric).abs() < 1e-8, "{} {numeric}", slopes[idx]);
+            }
+        }
+
+        /// The same through the features: a small step changes the loss by minus the step times
+        /// the squared length of the gradient.
+        #[test]
+        fn weights_descend_along_the_gradient(
+            rows in prop::collection::vec(
+                (any::<bool>(), prop::collection::vec((0u32..8, -1.0..1.0f32), 0..5)),
+                2..6,
+            ),
+            weights in prop::collection::vec(-1.0..1.0f32, 8),
+        ) {
+            const STEP: f64 = 1e-2;
+            let mut group =
+                Group { weight: 1.0, right: Vec::new(), starts: vec![0], buckets: Vec::new(), values: Vec::new() };
+            for (right, row) in &rows {
+                group.right.push(*right);
+                group.buckets.extend(row.iter().map(|&(bucket, _)| bucket));
+                group.values.extend(row.iter().map(|&(_, value)| value));
+                group.starts.push(group.buckets.len());
+            }
+            let pairs = Pairs::of(&group.right, &group.scores(&weights));
+            let mut moved = weights.clone();
+            group.descend(&pairs.slopes, STEP, &mut moved);
+            let squared: f64 =
+                weights.iter().zip(&moved).map(|(a, b)| f64::from((a - b) / STEP as f32).powi(2)).sum();
+            let change = loss(&group.right, &group.scores(&moved)) - pairs.loss_nats;
+            prop_assert!((change + STEP * squared).abs() < 2e-2 * (squared * STEP).max(1e-4));
+        }
+    }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use super::{Note, Rule, consensus};
 use crate::{
-    evidence::{Evidence, OutputDigest, Table},
+    evidence::{Evidence, OutputDigest, Table, answered},
     score::Score,
 };
 
@@ -283,10 +283,7 @@ impl Clusters {
         evidence: &Evidence,
         kept: &[usize],
     ) -> Clusters {
-        let inputs = 0..table.first().map_or(0, Vec::len);
-        let answered: Vec<usize> = inputs
-            .filter(|&input| kept.iter().any(|&index| table[index][input].is_some()))
-            .collect();
+        let answered = answered(table, kept);
         let mut clusters = Clusters { rows: BTreeMap::new(), samples: BTreeMap::new() };
         for &index in kept {
             let row: Vec<_> = answered.iter().map(|&input| table[index][input]).collect();

@@ -358,10 +358,13 @@ fn call(name: &str, arguments: Vec<Value>) -> Option<Value> {
             Some(dict @ Value::Dict(_)) => dict,
             Some(_) => return None,
         },
-        "float" => Value::Float(match first? {
-            Value::Str(text) => python_float(&text)?,
-            number => as_float(&number)?,
-        }),
+        "float" => {
+            let argument = first?;
+            Value::Float(match argument.as_str() {
+                Some(text) => python_float(text)?,
+                None => as_float(&argument)?,
+            })
+        }
         "complex" => match second {
             None => Value::Complex(as_float(&first?)?, 0.0),
             Some(im) => Value::Complex(as_float(&first?)?, as_float(&im)?),

@@ -1,6 +1,8 @@
 //! Integers of any length between bases. Schoolbook methods: the longest integers of public test
 //! data have some ten thousand digits.
 
+use std::fmt::Write as _;
+
 /// Limbs of 32 bits, the lowest first, without zeros on top.
 fn limbs(digits: &str, radix: u32) -> Vec<u32> {
     let mut limbs: Vec<u32> = Vec::new();
@@ -43,7 +45,7 @@ pub(super) fn to_decimal(digits: &str, radix: u32) -> String {
     }
     let mut text = chunks.pop().unwrap_or(0).to_string();
     for chunk in chunks.iter().rev() {
-        text.push_str(&format!("{chunk:09}"));
+        write!(text, "{chunk:09}").expect("a string takes any text");
     }
     text
 }
@@ -53,7 +55,7 @@ pub(super) fn decimal_to_hex(digits: &str) -> String {
     let limbs = limbs(digits, 10);
     let mut text = format!("{:x}", limbs.last().copied().unwrap_or(0));
     for limb in limbs.iter().rev().skip(1) {
-        text.push_str(&format!("{limb:08x}"));
+        write!(text, "{limb:08x}").expect("a string takes any text");
     }
     text
 }

@@ -1,0 +1,343 @@
+//! `codescaler train`: from labelled programs to a reward model.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use anyhow::Context as _;
+use clap::{Args, Subcommand, ValueEnum};
+use codescaler::{
+    candidate::Candidate,
+    language::Language,
+    linear::{
+        Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions, Training,
+        TrainingGroup, TrainingSet,
+    },
+    problem::Problem,
+    record::Extra,
+    seed::digest,
+};
+use codescaler_extract::{Policy, tree_digest, tree_shape};
+use rayon::prelude::*;
+use serde_json::json;
+
+use crate::{
+    failure::{Failure, Outcome},
+    files::{Joined, Problems, fingerprint, read_all, write_whole},
+    program::program_of,
+    terminal::{Terminal, check_interrupt},
+};
+
+/// Train reward models.
+#[derive(Subcommand)]
+pub(crate) enum Options {
+    /// Train a reward model on labelled programs.
+    ///
+    /// A data folder holds problems.jsonl, candidates.jsonl and labels.jsonl, as `codescaler import`
+    /// writes them. Problems and programs that stand in a held-out folder are dropped and counted.
+    #[command(after_help = "\
+Example:
+  codescaler train reward --kind linear --data lcb_train --data leetcode_train:0.5 \\
+      --held-out lcb_validation --held-out humaneval --out linear.csrm")]
+    Reward(RewardOptions),
+}
+
+/// What kind of reward model.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Kind {
+    /// Linear over hashed features: the baseline, one megabyte, no neural network.
+    Linear,
+}
+
+/// What is hidden from the reward model, to see how much of its judgement is left.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Hide {
+    /// The problem's text and starter.
+    Problem,
+    /// The syntax tree.
+    Tree,
+}
+
+/// A data folder and what its problems count.
+#[derive(Clone, Debug)]
+struct Data {
+    folder: PathBuf,
+    weight: f32,
+}
+
+impl FromStr for Data {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Data, String> {
+        let (folder, weight) = text.rsplit_once(':').unwrap_or((text, "1"));
+        let weight: f32 = weight.parse().map_err(|_| format!("{weight:?} is no weight: write FOLDER:0.5"))?;
+        if !(weight > 0.0 && weight.is_finite()) {
+            return Err(format!("weight {weight} is not above zero"));
+        }
+        Ok(Data { folder: PathBuf::from(folder), weight })
+    }
+}
+
+#[derive(Args)]
+pub(crate) struct RewardOptions {
+    /// What kind of reward model.
+    #[arg(long, value_enum, default_value_t = Kind::Linear)]
+    kind: Kind,
+    /// A data folder, as FOLDER or FOLDER:WEIGHT; may be given more than once.
+    #[arg(long, required = true)]
+    data: Vec<Data>,
+    /// A folder whose problems must not be learnt; may be given more than once.
+    #[arg(long)]
+    held_out: Vec<PathBuf>,
+    /// A JSON file whose texts are ids of problems to leave out.
+    #[arg(long)]
+    leave_out: Option<PathBuf>,
+    /// Only programs in this language.
+    #[arg(long, default_value_t = Language::Python)]
+    language: Language,
+    /// Hide something from the reward model, in training and in scoring alike.
+    #[arg(long, value_enum)]
+    hide: Option<Hide>,
+    /// Passes over the problems.
+    #[arg(long)]
+    epochs: Option<u32>,
+    /// Seed of the order of problems.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Where to write the reward model.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    match options {
+        Options::Reward(options) => match options.kind {
+            Kind::Linear => linear(terminal, options),
+        },
+    }
+}
+
+fn linear(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failure> {
+    if options.out.exists() {
+        return Err(Failure::input(format!(
+            "{} exists: delete it or name another output",
+            options.out.display()
+        )));
+    }
+    let train_options = train_options(options);
+    let held_out = HeldOut::read(options)?;
+    let mut set = TrainingSet::new(train_options.features);
+    let mut dropped = Dropped::default();
+    let mut data = Vec::new();
+    for part in &options.data {
+        terminal.note(&format!("reading {}", part.folder.display()));
+        read_part(part, options, &held_out, &mut dropped, &mut set)?;
+        data.push(json!({
+            "candidates": fingerprint(&part.folder.join("candidates.jsonl"))?,
+            "weight": part.weight,
+        }));
+    }
+    let sizes = set.sizes();
+    terminal.print(&format!(
+        "{} problems with pairs, {} programs; dropped as held out: {} problems, {} programs; without a \
+         valid program: {}",
+        sizes.n_problems, sizes.n_programs, dropped.problems, dropped.programs, dropped.invalid
+    ));
+    let mut training = Training::new(&set, train_options);
+    let mut log = Vec::new();
+    while let Some(epoch) = training.step() {
+        terminal.note(&format!(
+            "epoch {}: loss {:.4} nats, {:.1} % of pairs in order",
+            epoch.epoch,
+            epoch.loss_nats,
+            epoch.pair_accuracy * 100.0
+        ));
+        log.push(json!(epoch));
+        check_interrupt()?;
+    }
+    let provenance = Extra::from_iter([
+        ("data".to_owned(), json!(data)),
+        ("options".to_owned(), json!(train_options)),
+        ("sizes".to_owned(), json!(sizes)),
+    ]);
+    let trained: LinearRewardModel = training.finish(provenance);
+    let mut bytes = Vec::new();
+    trained.write(&mut bytes).map_err(|error| Failure::fault(error, "cannot write the reward model"))?;
+    write_whole(&options.out, &bytes)?;
+    terminal.print(&format!("{} bytes written to {}", bytes.len(), options.out.display()));
+    Ok(Outcome::done(json!({
+        "verb": "train reward", "kind": "linear", "out": options.out, "sizes": sizes, "epochs": log,
+        "dropped": {"problems": dropped.problems, "programs": dropped.programs, "invalid": dropped.invalid},
+    })))
+}
+
+fn train_options(options: &RewardOptions) -> TrainOptions {
+    let defaults = TrainOptions::default();
+    let ablation = match options.hide {
+        None => Ablation::None,
+        Some(Hide::Problem) => Ablation::HideProblem,
+        Some(Hide::Tree) => Ablation::HideTree,
+    };
+    TrainOptions {
+        features: FeatureOptions { ablation, ..defaults.features },
+        epochs: options.epochs.unwrap_or(defaults.epochs),
+        seed: options.seed,
+        ..defaults
+    }
+}
+
+/// What must not be learnt: digests of statements and of syntax trees, and ids.
+#[derive(Default)]
+struct HeldOut {
+    statements: BTreeSet<u64>,
+    trees: BTreeSet<u64>,
+    ids: BTreeSet<String>,
+}
+
+impl HeldOut {
+    fn read(options: &RewardOptions) -> Result<HeldOut, Failure> {
+        let mut held_out = HeldOut::default();
+        if let Some(path) = &options.leave_out {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read {}", path.display()))
+                .map_err(Failure::Input)?;
+            let json = serde_json::from_str(&text)
+                .with_context(|| format!("{} is no JSON", path.display()))
+                .map_err(Failure::Input)?;
+            add_strings(&json, &mut held_out.ids);
+        }
+        for folder in &options.held_out {
+            let problems: Vec<Problem> = read_all(&folder.join("problems.jsonl"))?;
+            held_out.statements.extend(problems.iter().map(|problem| statement_digest(&problem.statement)));
+            let path = folder.join("candidates.jsonl");
+            if path.exists() {
+                let candidates: Vec<Candidate> = read_all(&path)?;
+                let trees = candidates.par_iter().filter_map(|candidate| {
+                    tree_digest(candidate.program.as_deref()?, candidate.language)
+                });
+                held_out.trees.extend(trees.collect::<Vec<_>>());
+            }
+        }
+        Ok(held_out)
+    }
+}
+
+/// Every text in a JSON value, keys aside.
+fn add_strings(json: &serde_json::Value, strings: &mut BTreeSet<String>) {
+    match json {
+        serde_json::Value::String(text) => {
+            strings.insert(text.clone());
+        }
+        serde_json::Value::Array(items) => items.iter().for_each(|item| add_strings(item, strings)),
+        serde_json::Value::Object(entries) => {
+            entries.values().for_each(|item| add_strings(item, strings));
+        }
+        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
+    }
+}
+
+/// A digest of a statement's words: case, spacing and marks do not matter.
+fn statement_digest(statement: &str) -> u64 {
+    let words = statement.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
+    digest(words.map(str::to_lowercase).collect::<Vec<_>>().join(" ").as_bytes())
+}
+
+/// What was not trained on.
+#[derive(Default)]
+struct Dropped {
+    problems: u64,
+    programs: u64,
+    invalid: u64,
+}
+
+/// A program on its way into a group.
+struct Read {
+    text: String,
+    shape: Vec<u64>,
+    passed: bool,
+}
+
+/// Adds the labelled programs of a folder, problem by problem.
+fn read_part(
+    part: &Data,
+    options: &RewardOptions,
+    held_out: &HeldOut,
+    dropped: &mut Dropped,
+    set: &mut TrainingSet,
+) -> Result<(), Failure> {
+    let problems = Problems::read(&part.folder.join("problems.jsonl"))?;
+    let labels = read_labels(&part.folder.join("labels.jsonl"), &problems)?;
+    let mut groups: BTreeMap<&str, Vec<(Candidate, bool)>> = BTreeMap::new();
+    for entry in Joined::<_, Candidate>::open(&part.folder.join("candidates.jsonl"), &problems)? {
+        let (problem, candidate) = entry?;
+        let label = labels.get(&(candidate.problem.clone(), candidate.index)).copied();
+        let passed = label.or_else(|| failed_visible_tests(&candidate));
+        if let Some(passed) = passed.filter(|_| candidate.language == options.language) {
+            groups.entry(problem.id.as_str()).or_default().push((candidate, passed));
+        }
+    }
+    for problem in problems.iter() {
+        let Some(group) = groups.remove(problem.id.as_str()) else { continue };
+        let not_for_training = matches!(problem.meta.split.as_deref(), Some("validation" | "eval"));
+        if not_for_training
+            || held_out.ids.contains(&problem.id)
+            || held_out.statements.contains(&statement_digest(&problem.statement))
+        {
+            dropped.problems += 1;
+            continue;
+        }
+        let programs: Vec<Result<Option<Read>, String>> =
+            group.par_iter().map(|entry| read_program(problem, entry, held_out)).collect();
+        dropped.invalid += programs.iter().filter(|program| program.is_err()).count() as u64;
+        let programs: Vec<Option<Read>> = programs.into_iter().filter_map(Result::ok).collect();
+        dropped.programs += programs.iter().filter(|program| program.is_none()).count() as u64;
+        let programs: Vec<Read> = programs.into_iter().flatten().collect();
+        let labelled: Vec<LabelledProgram<'_>> = programs
+            .iter()
+            .map(|read| LabelledProgram {
+                program: ProgramView { text: &read.text, shape: &read.shape, language: options.language },
+                right: read.passed,
+            })
+            .collect();
+        set.push(&TrainingGroup { problem, programs: &labelled, weight: part.weight });
+        check_interrupt()?;
+    }
+    Ok(())
+}
+
+/// A candidate's program, unless it is invalid (an error) or held out (`None`).
+fn read_program(
+    problem: &Problem,
+    (candidate, passed): &(Candidate, bool),
+    held_out: &HeldOut,
+) -> Result<Option<Read>, String> {
+    let text = program_of(candidate, problem, Policy::BestValid)?.into_owned();
+    if tree_digest(&text, candidate.language).is_some_and(|digest| held_out.trees.contains(&digest)) {
+        return Ok(None);
+    }
+    let shape = tree_shape(&text, candidate.language).unwrap_or_default();
+    Ok(Some(Read { text, shape, passed: *passed }))
+}
+
+/// A program without a label is wrong when it failed a test that its statement shows, which the
+/// collections of programs say under the key `pub`.
+fn failed_visible_tests(candidate: &Candidate) -> Option<bool> {
+    (candidate.extra.get("pub") == Some(&json!(false))).then_some(false)
+}
+
+/// Whether each candidate is right: when all its labels say so.
+fn read_labels(
+    path: &Path,
+    problems: &Problems,
+) -> Result<BTreeMap<(String, u32), bool>, Failure> {
+    let mut labels = BTreeMap::new();
+    let entries = Joined::<_, codescaler::candidate::Label>::open(path, problems)?.with_repeats();
+    for entry in entries {
+        let (_, label) = entry?;
+        let known = labels.entry((label.problem, label.index)).or_insert(true);
+        *known &= label.passed;
+    }
+    Ok(labels)
+}

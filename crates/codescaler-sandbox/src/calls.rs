@@ -1,0 +1,113 @@
+//! Programs whose function or method is called: one process, calls in lock-step.
+//!
+//! Calls share a process as long as it answers; after a death the next case gets a fresh one.
+
+use codescaler::{check::Check, execution::{Fault, Verdict}, value::Value};
+
+use crate::{
+    job::CaseRun,
+    marshal,
+    session::{Event, Session, Watch},
+    verdict::{Used, Work, of_answer, of_load, of_silence},
+    zygote::{Ceiling, Role, Zygote},
+};
+
+/// Arguments, and what is expected where something is.
+pub(crate) type Call<'a> = (&'a [Value], Option<(&'a Value, Check)>);
+
+/// One verdict per call, up to where the caller wants to stop.
+pub(crate) fn run(
+    zygote: &mut Zygote,
+    work: &Work<'_>,
+    calls: &[Call<'_>],
+    used: &mut Used,
+) -> Result<Vec<CaseRun>, Fault> {
+    let mut runs = Vec::with_capacity(calls.len());
+    while runs.len() < calls.len() && !work.stops_after(&runs) {
+        let mut session = Session::start(zygote, Role::Calls, ceiling(work, calls.len()))?;
+        let result = converse(&mut session, zygote, work, (calls, &mut runs));
+        let exit = session.reap(zygote.server())?;
+        used.add(exit);
+        result?;
+    }
+    Ok(runs)
+}
+
+/// What the kernel may grant to a process that answers this many calls. Time limits are watched
+/// from outside, to the millisecond; this one holds even if we are not looking.
+pub(crate) fn ceiling(work: &Work<'_>, n_cases: usize) -> Ceiling {
+    let n_cases = u64::try_from(n_cases).unwrap_or(u64::MAX);
+    let cpu_ms = work.limits.cpu_ms_max.saturating_mul(n_cases.max(1));
+    Ceiling { memory_bytes: work.limits.memory_mib_max << 20, cpu_seconds: cpu_ms / 1000 + 2 }
+}
+
+/// Talks with one process until all calls are answered, or it cannot go on.
+fn converse(
+    session: &mut Session,
+    zygote: &Zygote,
+    work: &Work<'_>,
+    (calls, runs): (&[Call<'_>], &mut Vec<CaseRun>),
+) -> Result<(), Fault> {
+    let server = zygote.server();
+    let mut watch = Watch::start(session.process(), work.limits);
+    session.send(b'P', 0, &work.spec())?;
+    // The first call is on its way while the program loads.
+    let mut number = number_of(runs.len());
+    session.send(b'A', number, &marshal::encode_tuple(calls[runs.len()].0))?;
+    let unloaded = match session.wait(server, &mut watch)? {
+        Event::Frame(frame) if frame.kind == b'R' && frame.number == 0 => None,
+        Event::Frame(frame) => match of_load(&frame) {
+            Some(run) => Some(run),
+            None => Some(of_silence(&Event::Frame(frame), work.limits)?),
+        },
+        event => Some(of_silence(&event, work.limits)?),
+    };
+    if let Some(run) = unloaded {
+        let cpu_ms = session.reap(server)?.cpu_ms;
+        runs.push(run.clone().with_cpu_ms(cpu_ms));
+        // It would not load for the others either.
+        runs.resize(calls.len(), run);
+        return Ok(());
+    }
+    loop {
+        let event = session.wait(server, &mut watch)?;
+        let cpu_ms = watch.cpu(session.process()).as_secs_f64() * 1e3;
+        let run = match event {
+            Event::Frame(frame) if frame.number == number => {
+                if watch.is_over(session.process()) {
+                    late(work)
+                } else {
+                    of_answer(&frame, calls[runs.len()].1)?
+                }
+            }
+            event => {
+                let run = of_silence(&event, work.limits)?;
+                let before: f64 = runs.iter().map(|run| run.cpu_ms).sum();
+                let cpu_ms = (session.reap(server)?.cpu_ms - before).max(0.0);
+                runs.push(run.with_cpu_ms(cpu_ms));
+                return Ok(());
+            }
+        };
+        let meddled = run.verdict == Verdict::ProtocolViolation;
+        runs.push(run.with_cpu_ms(cpu_ms));
+        if meddled || runs.len() == calls.len() || work.stops_after(runs) {
+            return Ok(());
+        }
+        number = number_of(runs.len());
+        watch = Watch::start(session.process(), work.limits);
+        session.send(b'A', number, &marshal::encode_tuple(calls[runs.len()].0))?;
+    }
+}
+
+/// The verdict on an answer after the time.
+pub(crate) fn late(work: &Work<'_>) -> CaseRun {
+    CaseRun::failed(
+        Verdict::TimeLimit,
+        format!("more than {} ms of CPU time", work.limits.cpu_ms_max),
+    )
+}
+
+/// Requests are numbered from 1: 0 is loading.
+fn number_of(index: usize) -> u32 {
+    u32::try_from(index + 1).expect("there are fewer than 2³² cases")
+}

@@ -1,0 +1,264 @@
+//! One process of a program, watched: its channel, its output, its clock.
+
+use std::time::{Duration, Instant};
+
+use codescaler::{
+    execution::{Fault, FaultKind, Verdict},
+    problem::Limits,
+};
+use rustix::{
+    event::{PollFd, PollFlags, poll},
+    io::Errno,
+};
+
+use crate::{
+    verdict::Death,
+    wire::{Channel, Filled, Frame, Tap},
+    zygote::{Ceiling, Exit, ForkServer, Process, Role, Zygote, io_fault, timespec},
+};
+
+/// Standard output beyond this ends a program.
+pub(crate) const STDOUT_BYTES_MAX: usize = 1 << 20;
+/// Standard error beyond this is read and forgotten.
+pub(crate) const STDERR_BYTES_MAX: usize = 64 << 10;
+
+/// The clock of one case: CPU time as the kernel counts it, and a ceiling on waiting.
+pub(crate) struct Watch {
+    cpu_max: Duration,
+    cpu_before: Duration,
+    wall_max: Duration,
+    started: Instant,
+}
+
+/// Waiting for a core is not idling, but not for ever.
+const OVERLOAD_FACTOR: u32 = 10;
+
+impl Watch {
+    /// Starts now. A case may use `cpu_ms_max` of CPU time, and take three times that and two
+    /// seconds of wall time (not counting time spent waiting for a core).
+    pub(crate) fn start(process: &Process, limits: Limits) -> Watch {
+        let cpu_max = Duration::from_millis(limits.cpu_ms_max);
+        Watch {
+            cpu_max,
+            cpu_before: process.cpu(),
+            wall_max: 3 * cpu_max + Duration::from_secs(2),
+            started: Instant::now(),
+        }
+    }
+
+    /// Counts wall time from now on: the process has something to do again.
+    pub(crate) fn resume(&mut self) {
+        self.started = Instant::now();
+    }
+
+    /// Whether more CPU time was used than is allowed.
+    pub(crate) fn is_over(&self, process: &Process) -> bool {
+        self.cpu(process) > self.cpu_max
+    }
+
+    /// CPU time since the start.
+    pub(crate) fn cpu(&self, process: &Process) -> Duration {
+        process.cpu().saturating_sub(self.cpu_before)
+    }
+
+    /// How long to wait before looking again, or why the case is over.
+    pub(crate) fn look(&mut self, process: &Process) -> Result<Duration, Over> {
+        let wall = self.started.elapsed();
+        // A process cannot have used more than this, on the few cores a program gets.
+        let earliest = self.cpu_max / 2;
+        if wall < earliest {
+            return Ok((earliest - wall).max(Duration::from_millis(1)));
+        }
+        let cpu = self.cpu(process);
+        if cpu >= self.cpu_max {
+            return Err(Over::Cpu);
+        }
+        if wall >= self.wall_max {
+            if wall.saturating_sub(process.waited_for_core()) >= self.wall_max {
+                return Err(Over::Idle);
+            }
+            if wall >= OVERLOAD_FACTOR * self.wall_max {
+                return Err(Over::Overload);
+            }
+        }
+        let to_wall = self.wall_max.saturating_sub(wall).max(Duration::from_millis(50));
+        let to_cpu = ((self.cpu_max - cpu) / 2).max(Duration::from_millis(2));
+        Ok(to_wall.min(to_cpu))
+    }
+}
+
+/// Why a case is over before it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    /// Its CPU time is used up.
+    Cpu,
+    /// It waits for something that does not come.
+    Idle,
+    /// The machine gave it no time.
+    Overload,
+}
+
+impl Over {
+    /// The verdict, or the fault that it is.
+    pub(crate) fn verdict(self, limits: Limits) -> Result<(Verdict, String), Fault> {
+        match self {
+            Over::Cpu => Ok((
+                Verdict::TimeLimit,
+                format!("more than {} ms of CPU time", limits.cpu_ms_max),
+            )),
+            Over::Idle => Ok((Verdict::TimeLimit, "idle past the wall limit".to_owned())),
+            Over::Overload => Err(Fault {
+                kind: FaultKind::Overload,
+                message: "the machine is too busy to judge a time limit".to_owned(),
+            }),
+        }
+    }
+}
+
+/// What happens next with a process.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// It sent a frame.
+    Frame(Frame),
+    /// Its time is over; it was killed.
+    Over(Over),
+    /// It wrote too much; it was killed.
+    TooMuch,
+    /// It sent what is no frame; it was killed.
+    Garbled,
+    /// It died, or closed its channel and was killed.
+    Gone(Death),
+}
+
+/// A running process with a channel.
+pub(crate) struct Session {
+    channel: Channel,
+    stdout: Tap,
+    stderr: Tap,
+    process: Process,
+    exit: Option<Exit>,
+}
+
+impl Session {
+    /// Forks a process with a channel and captured output.
+    pub(crate) fn start(zygote: &mut Zygote, role: Role, ceiling: Ceiling) -> Result<Session, Fault> {
+        let io = |error| io_fault("cannot make pipes for a program", &error);
+        let (channel, channel_end) = Channel::new().map_err(io)?;
+        let (stdout, stdout_end) = Tap::new(STDOUT_BYTES_MAX).map_err(io)?;
+        let (stderr, stderr_end) = Tap::new(STDERR_BYTES_MAX).map_err(io)?;
+        let process = zygote.fork(role, ceiling, &[&channel_end, &stdout_end, &stderr_end])?;
+        Ok(Session { channel, stdout, stderr, process, exit: None })
+    }
+
+    /// Forks a process with a channel that serves forks itself, on a second socket.
+    pub(crate) fn start_server(
+        zygote: &mut Zygote,
+        ceiling: Ceiling,
+    ) -> Result<(Session, ForkServer), Fault> {
+        let io = |error| io_fault("cannot make sockets for a program", &error);
+        let (channel, channel_end) = Channel::new().map_err(io)?;
+        let (server, server_end) = ForkServer::pair().map_err(io)?;
+        let process = zygote.fork(Role::Whole, ceiling, &[&channel_end, &server_end])?;
+        let (stdout, stderr) = (Tap::closed(), Tap::closed());
+        Ok((Session { channel, stdout, stderr, process, exit: None }, server))
+    }
+
+    pub(crate) fn process(&self) -> &Process {
+        &self.process
+    }
+
+    /// Sends a frame, or as much of it as fits; the rest goes while we wait for the answer.
+    pub(crate) fn send(&mut self, kind: u8, number: u32, payload: &[u8]) -> Result<(), Fault> {
+        self.channel
+            .send(kind, number, payload)
+            .map_err(|error| io_fault("cannot write to a program", &error))
+    }
+
+    /// Waits for the next event, draining what the program writes. After anything but a frame the
+    /// process is dead.
+    pub(crate) fn wait(&mut self, server: &ForkServer, watch: &mut Watch) -> Result<Event, Fault> {
+        let io = |error| io_fault("cannot read from a program", &error);
+        loop {
+            match self.channel.take() {
+                Ok(Some(frame)) => return Ok(Event::Frame(frame)),
+                Ok(None) => {}
+                Err(_) => return self.end(server, Event::Garbled),
+            }
+            let patience = match watch.look(&self.process) {
+                Ok(patience) => patience,
+                Err(over) => return self.end(server, Event::Over(over)),
+            };
+            let ready = self.poll(patience)?;
+            if ready.stdout {
+                self.stdout.drain().map_err(io)?;
+                if self.stdout.is_over() {
+                    return self.end(server, Event::TooMuch);
+                }
+            }
+            if ready.stderr {
+                self.stderr.drain().map_err(io)?;
+            }
+            self.channel.flush().map_err(io)?;
+            if ready.channel && self.channel.fill().map_err(io)? == Filled::Closed {
+                // What was sent before the end still counts.
+                if let Ok(Some(frame)) = self.channel.take() {
+                    return Ok(Event::Frame(frame));
+                }
+                return self.bury(server);
+            }
+        }
+    }
+
+    fn poll(&self, patience: Duration) -> Result<Ready, Fault> {
+        let interest = if self.channel.is_sending() {
+            PollFlags::IN | PollFlags::OUT
+        } else {
+            PollFlags::IN
+        };
+        let mut fds = vec![PollFd::new(self.channel.fd(), interest)];
+        let streams = [self.stdout.fd(), self.stderr.fd()];
+        for fd in streams.into_iter().flatten() {
+            fds.push(PollFd::new(fd, PollFlags::IN));
+        }
+        match poll(&mut fds, Some(&timespec(patience))) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(error) => return Err(io_fault("poll", &error.into())),
+        }
+        let mut ready = fds.iter().map(|fd| !fd.revents().is_empty());
+        let channel = !(fds[0].revents() & !PollFlags::OUT).is_empty();
+        ready.next();
+        let stdout = streams[0].is_some() && ready.next() == Some(true);
+        let stderr = streams[1].is_some() && ready.next() == Some(true);
+        Ok(Ready { channel, stdout, stderr })
+    }
+
+    /// The channel is closed: the process is dying, or it closed it and lives on.
+    fn bury(&mut self, server: &ForkServer) -> Result<Event, Fault> {
+        let died = self.process.dies_within(Duration::from_millis(200));
+        let exit = self.reap(server)?;
+        let _ = self.stderr.drain();
+        Ok(Event::Gone(if died { Death::Own(exit) } else { Death::Mute }))
+    }
+
+    fn end(&mut self, server: &ForkServer, event: Event) -> Result<Event, Fault> {
+        self.reap(server)?;
+        Ok(event)
+    }
+
+    /// Kills the process if it lives, and learns what it used.
+    pub(crate) fn reap(&mut self, server: &ForkServer) -> Result<Exit, Fault> {
+        if let Some(exit) = self.exit {
+            return Ok(exit);
+        }
+        self.process.kill();
+        let exit = server.reap()?;
+        self.exit = Some(exit);
+        Ok(exit)
+    }
+}
+
+struct Ready {
+    channel: bool,
+    stdout: bool,
+    stderr: bool,
+}

@@ -1,0 +1,188 @@
+//! Programs that cheat, break out or break down: none passes, none escapes, nothing is left.
+//!
+//! The programs stand in `attacks/`, one file per way to call them, separated by lines
+//! `### NUMBER NAME: VERDICT…` with the verdicts that an attack may get. Numbers are those of the
+//! catalogue in the crate's documentation; several programs may share one. In a program `{PID}` is
+//! the test's process, `{PORT}` a port that it listens on, `{SECRET}` a file that holds the right
+//! answer. A program that got where it must not says `ESCAPED`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    net::TcpListener,
+    ops::ControlFlow,
+    path::PathBuf,
+};
+
+use codescaler::{
+    check::Check,
+    execution::Verdict,
+    language::Language,
+    problem::{Entry, Limits, Test},
+    value::Value,
+};
+use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandbox};
+
+const ANSWER: &str = "token:5f0c7a";
+const LIMITS: Limits = Limits { cpu_ms_max: 300, memory_mib_max: 256 };
+
+struct Attack {
+    name: String,
+    verdicts: Vec<Verdict>,
+    program: String,
+}
+
+/// Attacks in a file; blank lines around programs do not matter.
+fn attacks(text: &str, world: &World) -> Vec<Attack> {
+    text.split("\n### ")
+        .skip(1)
+        .map(|part| {
+            let (title, program) = part.split_once('\n').unwrap();
+            let (name, verdicts) = title.rsplit_once(": ").unwrap();
+            let verdicts = verdicts
+                .split(' ')
+                .map(|word| serde_json::from_value(word.into()).unwrap_or_else(|_| panic!("{title}")))
+                .collect();
+            let program = program
+                .replace("{PID}", &std::process::id().to_string())
+                .replace("{PORT}", &world.listener.local_addr().unwrap().port().to_string())
+                .replace("{SECRET}", world.secret.to_str().unwrap());
+            Attack { name: name.to_owned(), verdicts, program }
+        })
+        .collect()
+}
+
+/// What an attack could reach if it got out.
+struct World {
+    listener: TcpListener,
+    secret: PathBuf,
+}
+
+impl World {
+    fn new(name: &str) -> World {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let secret = PathBuf::from(format!("{}/secret-{name}", env!("CARGO_TARGET_TMPDIR")));
+        fs::write(&secret, ANSWER).unwrap();
+        World { listener, secret }
+    }
+
+    /// Nobody called, and nobody left a file.
+    fn assert_untouched(&self) {
+        assert!(self.listener.accept().is_err(), "a program reached the network");
+        assert_eq!(fs::read_to_string(&self.secret).unwrap(), ANSWER);
+        for folder in ["/tmp", "/var/tmp", "/dev/shm", "."] {
+            let left = PathBuf::from(folder).join("codescaler-attack");
+            assert!(!left.exists(), "{}", left.display());
+        }
+    }
+}
+
+/// All processes below this one, zombies included.
+fn descendants() -> BTreeSet<u32> {
+    let mut parents = BTreeMap::new();
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let Ok(pid) = entry.file_name().to_string_lossy().parse::<u32>() else { continue };
+        let Ok(stat) = fs::read_to_string(entry.path().join("stat")) else { continue };
+        let parent = stat.rsplit(") ").next().and_then(|rest| rest.split(' ').nth(1));
+        parents.insert(pid, parent.and_then(|parent| parent.parse::<u32>().ok()).unwrap_or(0));
+    }
+    let mut found = BTreeSet::new();
+    let mut last = BTreeSet::from([std::process::id()]);
+    while !last.is_empty() {
+        last = parents.iter().filter(|(_, up)| last.contains(up)).map(|(pid, _)| *pid).collect();
+        found.extend(last.iter().copied());
+    }
+    found
+}
+
+/// Runs all attacks of one kind, then sees that the sandbox still judges, and that nothing is left.
+#[track_caller]
+fn run(level_max: Level, (file, entry, tests): (&str, &Entry, &[Test])) {
+    let world = World::new(&format!("{level_max}-{}", file.len()));
+    let attacks = attacks(file, &world);
+    let before = descendants();
+    let sandbox = Sandbox::start(&Options { level_max, slots: 6, ..Options::default() }).unwrap();
+    assert!(sandbox.protection().level() >= Level::L1);
+    let job = |program| Job {
+        program,
+        language: Language::Python,
+        entry,
+        cases: Cases::Tests(tests),
+        limits: LIMITS,
+        stop_at_first_failure: false,
+    };
+    let jobs: Vec<Job<'_>> = attacks.iter().map(|attack| job(attack.program.as_str())).collect();
+    let mut complaints = Vec::new();
+    sandbox.run_all(&jobs, &mut |index, result| {
+        let attack = &attacks[index];
+        match result {
+            Ok(run) => complaints.extend(complaint(attack, &run)),
+            Err(fault) => complaints.push(format!("{}: fault {fault}", attack.name)),
+        }
+        ControlFlow::Continue(())
+    });
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+    let honest = match entry {
+        Entry::Stdio => format!("print('{ANSWER}')"),
+        Entry::Function { .. } | Entry::Method { .. } | Entry::Script => {
+            format!("def f(x): return '{ANSWER}'")
+        }
+    };
+    let again = vec![job(&honest); 8];
+    sandbox.run_all(&again, &mut |_, run| {
+        assert!(run.unwrap().cases.iter().all(|case| case.verdict == Verdict::Pass));
+        ControlFlow::Continue(())
+    });
+    world.assert_untouched();
+    drop(sandbox);
+    let left: Vec<u32> = descendants().difference(&before).copied().collect();
+    assert!(left.is_empty(), "processes are left: {left:?}");
+}
+
+fn complaint(attack: &Attack, run: &Run) -> Option<String> {
+    let said = |case: &CaseRun| match &case.output {
+        Some(Output::Text(text)) => text.clone(),
+        Some(Output::Value(value)) => value.to_json().to_string(),
+        None => String::new(),
+    };
+    let bad = run.cases.iter().find(|case| {
+        !attack.verdicts.contains(&case.verdict)
+            || said(case).contains("ESCAPED")
+            || case.detail.contains("ESCAPED")
+    })?;
+    Some(format!("{}: {} {} {}", attack.name, bad.verdict, bad.detail, said(bad)))
+}
+
+fn call_tests() -> Vec<Test> {
+    let test = |x: i64| Test::Call {
+        args: vec![Value::Int(x)],
+        expected: Value::Str(ANSWER.to_owned()),
+        check: Check::PythonEq,
+    };
+    vec![test(7), test(8)]
+}
+
+fn whole_tests() -> Vec<Test> {
+    let stdout = format!("{ANSWER}\n");
+    vec![Test::Stdio { stdin: "7\n".to_owned(), stdout, check: Check::Trim }]
+}
+
+fn script_tests() -> Vec<Test> {
+    let code = format!(
+        "def check(candidate):\n    assert candidate(7) == '{ANSWER}'\n    assert len(candidate(8)) == 12\n\
+         check(f)"
+    );
+    vec![Test::Script { code }]
+}
+
+// One test at a time counts processes, so the levels follow one another.
+#[test]
+fn no_attack_succeeds() {
+    let function = Entry::Function { name: "f".to_owned() };
+    for level in [Level::L4, Level::L1] {
+        run(level, (include_str!("attacks/calls.py"), &function, &call_tests()));
+        run(level, (include_str!("attacks/whole.py"), &Entry::Stdio, &whole_tests()));
+        run(level, (include_str!("attacks/script.py"), &Entry::Script, &script_tests()));
+    }
+}

@@ -1,0 +1,586 @@
+
+### 1 reads the tests from disk: wrong_answer runtime_error
+def f(x):
+    return open("{SECRET}").read()
+
+### 1 walks the file system for the answer: wrong_answer
+import os
+def f(x):
+    for place in (".", "/", "/tmp", "/home", "/root", "/proc/self/fd", os.path.dirname("{SECRET}")):
+        for folder, _, names in os.walk(place):
+            if folder.startswith("/usr"):
+                break
+            for name in names:
+                try:
+                    with open(os.path.join(folder, name), "rb") as file:
+                        if b"tok" + b"en:" in file.read(100000):
+                            return "ESCAPED"
+                except OSError:
+                    pass
+    return None
+
+### 2 walks frames and the collector for the answer: wrong_answer
+import gc, sys
+def f(x):
+    mark = "tok" + "en:"
+    frame = sys._getframe()
+    while frame:
+        for names in (frame.f_locals, frame.f_globals):
+            for value in list(names.values()):
+                if isinstance(value, str) and value.startswith(mark):
+                    return value
+        frame = frame.f_back
+    for thing in gc.get_objects():
+        try:
+            if isinstance(thing, (list, tuple)) and any(
+                type(i) is str and i.startswith(mark) for i in thing
+            ):
+                return "ESCAPED"
+        except Exception:
+            pass
+    return None
+
+### 3 reads its own memory: wrong_answer runtime_error
+def f(x):
+    data = open("/proc/self/mem", "rb")
+    return "ESCAPED"
+
+### 4 equals everything: bad_value
+class A:
+    def __eq__(self, other): return True
+    def __ne__(self, other): return False
+    def __lt__(self, other): return True
+def f(x): return A()
+
+### 5 a string of its own: bad_value
+class A(str):
+    def __eq__(self, other): return True
+    __hash__ = str.__hash__
+def f(x): return A("x")
+
+### 5 an integer of its own in a list: bad_value
+class A(int):
+    def __eq__(self, other): return True
+    __hash__ = int.__hash__
+def f(x): return [A(1)]
+
+### 5 a list and a dictionary of its own: bad_value
+class L(list):
+    def __eq__(self, other): return True
+class D(dict):
+    def __eq__(self, other): return True
+def f(x): return L([1]) if x == 7 else D()
+
+### 6 says it is another class: bad_value
+class A:
+    @property
+    def __class__(self): return str
+    def __bool__(self): return True
+    def __len__(self): return 12
+    def __hash__(self): return hash("x")
+def f(x): return A()
+
+### 7 leaves while it is loaded: runtime_error
+import sys
+sys.exit(0)
+
+### 7 leaves when it is called: runtime_error
+import sys
+def f(x): sys.exit(0)
+
+### 8 leaves at once while it is loaded: crash
+import os
+os._exit(0)
+
+### 8 leaves at once when it is called: crash
+import os
+def f(x): os._exit(0)
+
+### 8 leaves at once from a thread: crash
+import os, threading, time
+def f(x):
+    threading.Thread(target=lambda: os._exit(0)).start()
+    time.sleep(1)
+
+### 9 leaves a handler for the end: crash wrong_answer runtime_error
+import atexit, os
+atexit.register(lambda: os.write(3, b"x" * 100))
+def f(x): return None
+
+### 10 raises where exceptions are ignored: wrong_answer
+class A:
+    def __del__(self): raise SystemExit(0)
+def f(x):
+    A()
+    return None
+
+### 11 hooks that end well: runtime_error
+import sys, os
+sys.excepthook = sys.unraisablehook = lambda *a: os._exit(0)
+def f(x): raise ValueError
+
+### 12 patches what is built in: wrong_answer
+import builtins
+for name in ("len", "sorted", "isinstance", "all", "any", "range", "print", "type", "str"):
+    setattr(builtins, name, lambda *a, **k: True)
+def f(x): return None
+
+### 15 patches the encoder: protocol_violation wrong_answer crash bad_value runtime_error
+import marshal
+marshal.dumps = lambda *a: b"T"
+def f(x): return object()
+
+### 15 patches what compares: wrong_answer
+import math, json, operator
+math.isclose = operator.eq = lambda *a, **k: True
+json.dumps = json.loads = lambda *a, **k: "x"
+def f(x): return None
+
+### 16 poisons modules: wrong_answer crash runtime_error
+import sys
+for name in list(sys.modules):
+    if name not in ("builtins", "sys"):
+        sys.modules[name] = None
+def f(x): return None
+
+### 16 clears the harness's names: runtime_error crash wrong_answer
+import sys
+frame = sys._getframe(1)
+for name in list(frame.f_globals):
+    if name not in ("__builtins__",):
+        frame.f_globals[name] = None
+def f(x): return None
+
+### 17 hooks imports: wrong_answer
+import sys
+class Finder:
+    @staticmethod
+    def find_spec(*a): raise SystemExit(0)
+sys.meta_path.insert(0, Finder)
+sys.path[:] = []
+def f(x): return None
+
+### 18 traces the harness: wrong_answer crash runtime_error
+import sys
+def trace(frame, event, arg):
+    if "value" in frame.f_locals:
+        frame.f_locals["value"] = None
+    return trace
+sys.settrace(trace)
+sys._getframe(1).f_trace = trace
+def f(x): return None
+
+### 19 prints a verdict: wrong_answer
+print("PASSED")
+def f(x):
+    print('{"verdict": "pass"}')
+
+### 20 sprays frames over all descriptors: protocol_violation
+import os, struct
+def f(x):
+    for fd in range(3, 64):
+        for number in range(4):
+            try:
+                os.write(fd, struct.pack("<IBI", 0, ord("P"), number))
+            except OSError:
+                pass
+
+### 20 a frame that is too long: protocol_violation
+import os, struct
+def f(x):
+    os.write(3, struct.pack("<IBI", 1 << 31, ord("V"), 1))
+
+### 20 half a frame: protocol_violation crash time_limit
+import os, struct
+def f(x):
+    os.write(3, struct.pack("<IBI", 100, ord("V"), 1))
+    os._exit(0)
+
+### 20 a value that lies about its length: protocol_violation
+import os, struct
+def f(x):
+    data = b"[\xff\xff\xff\x7f"
+    os.write(3, struct.pack("<IBI", len(data), ord("V"), x - 6) + data)
+
+### 21 closes all descriptors: crash
+import os, time
+def f(x):
+    os.closerange(0, 64)
+    time.sleep(1e6)
+
+### 21 puts something over the channel: crash
+import os, time
+def f(x):
+    os.dup2(1, 3)
+    time.sleep(1e6)
+
+### 22 endless output: output_limit time_limit
+def f(x):
+    while True: print("x" * 65536)
+
+### 24 a huge array: memory_limit
+def f(x): return bytearray(1 << 40)
+
+### 24 doubles a list: memory_limit time_limit
+def f(x):
+    a = [0]
+    while True: a += a
+
+### 24 fills a dictionary: memory_limit time_limit
+def f(x):
+    d = {}
+    while True: d[len(d)] = bytearray(1 << 16)
+
+### 25 memory that is no process's: wrong_answer runtime_error
+import os
+def f(x):
+    try:
+        os.memfd_create("x")
+    except OSError:
+        return None
+    return "ESCAPED"
+
+### 25 shared memory: wrong_answer
+import ctypes
+def f(x):
+    libc = ctypes.CDLL(None)
+    return "ESCAPED" if libc.shmget(0, 1 << 20, 0o1600) >= 0 else None
+
+### 25 anonymous shared mappings: memory_limit runtime_error time_limit
+import mmap
+def f(x):
+    kept = []
+    while True:
+        kept.append(mmap.mmap(-1, 32 << 20))
+
+### 26 fork bomb: runtime_error
+import os
+def f(x):
+    while True: os.fork()
+
+### 26 fork by other calls: wrong_answer
+import ctypes
+def f(x):
+    libc = ctypes.CDLL(None)
+    if libc.syscall(57) >= 0 or libc.syscall(58) >= 0 or libc.syscall(435, 0, 0) >= 0:
+        return "ESCAPED"
+    # clone with a flag that is not CLONE_THREAD
+    return "ESCAPED" if libc.syscall(56, 17, 0, 0, 0, 0) >= 0 else None
+
+### 26 runs a command: runtime_error wrong_answer
+import os
+def f(x):
+    if os.system("true") == 0:
+        return "ESCAPED"
+    os.execv("/bin/true", ["true"])
+
+### 27 thread bomb: runtime_error memory_limit time_limit
+import threading, time
+def f(x):
+    while True:
+        threading.Thread(target=time.sleep, args=(1e6,), daemon=True).start()
+
+### 30 ignores signals and timers: time_limit
+import signal
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+signal.setitimer(signal.ITIMER_REAL, 0)
+def f(x):
+    while True: pass
+
+### 31 catches everything for ever: time_limit
+def f(x):
+    while True:
+        try:
+            while True: pass
+        except BaseException:
+            pass
+
+### 32 sleeps: time_limit
+import time
+def f(x): time.sleep(1e9)
+
+### 33 deep recursion: runtime_error crash memory_limit time_limit
+import sys
+sys.setrecursionlimit(10 ** 9)
+def f(x): return f(x + 1)
+
+### 33 deep recursion through C: runtime_error crash memory_limit time_limit
+import sys
+sys.setrecursionlimit(10 ** 9)
+class A:
+    def __repr__(self): return repr([self])
+def f(x): return repr(A())
+
+### 34 a huge power: time_limit memory_limit runtime_error
+def f(x): return len(str(x ** 10 ** 8))
+
+### 35 a regular expression that explodes: time_limit
+import re
+def f(x): return bool(re.match("(a+)+$", "a" * 64 + "b"))
+
+### 36 a dictionary of collisions: time_limit
+class K:
+    def __hash__(self): return 1
+    def __eq__(self, other): return self is other
+def f(x): return len({K() for _ in range(10 ** 6)})
+
+### 37 kills its parent, everyone, the grader: wrong_answer
+import os, signal
+def f(x):
+    for pid in (os.getppid(), -1, {PID}, 1 if os.getpid() != 1 else -1):
+        try:
+            os.kill(pid, signal.SIGKILL)
+        except OSError:
+            pass
+        else:
+            if pid > 0:
+                return "ESCAPED"
+    try:
+        os.killpg(0, signal.SIGTERM)
+    except OSError:
+        pass
+    return None
+
+### 37 kills itself for a fault: wrong_answer crash runtime_error
+import os, signal
+def f(x):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+### 38 traces: security_violation
+import ctypes
+def f(x):
+    ctypes.CDLL(None).ptrace(16, {PID}, 0, 0)
+    return "ESCAPED"
+
+### 38 writes into the grader: security_violation
+import ctypes
+def f(x):
+    ctypes.CDLL(None).process_vm_writev({PID}, 0, 0, 0, 0, 0)
+    return "ESCAPED"
+
+### 38 opens the grader's memory: runtime_error
+def f(x):
+    open("/proc/{PID}/mem", "r+b")
+    return "ESCAPED"
+
+### 39 reads address 0: crash
+import ctypes
+def f(x): return ctypes.string_at(0)
+
+### 39 frees None: crash wrong_answer time_limit
+import ctypes
+def f(x):
+    ctypes.c_long.from_address(id(None)).value = 1
+    del x
+    return [None] * 3
+
+### 39 replaces its own code by nonsense: crash
+import ctypes
+def f(x):
+    libc = ctypes.CDLL(None)
+    libc.munmap(ctypes.c_void_p(ctypes.cast(libc.getpid, ctypes.c_void_p).value & ~4095),
+                ctypes.c_long(4096))
+    libc.getpid()
+
+### 40 writes wherever it can: wrong_answer
+import os
+def f(x):
+    for place in (".", "/", "/tmp", "/var/tmp", "/dev/shm", "/usr/lib", os.path.dirname("{SECRET}")):
+        path = place + "/codescaler-attack"
+        for attempt in (lambda: open(path, "w"), lambda: os.symlink("{SECRET}", path),
+                        lambda: os.link("{SECRET}", path), lambda: os.mkdir(path),
+                        lambda: os.mkfifo(path)):
+            try:
+                attempt()
+            except OSError:
+                continue
+            return "ESCAPED " + path
+    return None
+
+### 40 changes or removes what is there: wrong_answer
+import os
+def f(x):
+    for attempt in (lambda: os.remove("{SECRET}"), lambda: os.truncate("{SECRET}", 0),
+                    lambda: os.rename("{SECRET}", "{SECRET}2"), lambda: open("{SECRET}", "a"),
+                    lambda: os.open("{SECRET}", os.O_WRONLY | os.O_TRUNC)):
+        try:
+            attempt()
+        except OSError:
+            continue
+        return "ESCAPED"
+    return None
+
+### 41 becomes root: wrong_answer runtime_error
+import os
+def f(x):
+    os.setuid(0)
+    return "ESCAPED" if os.getuid() == 0 else None
+
+### 41 mounts: security_violation
+import ctypes
+def f(x):
+    ctypes.CDLL(None).mount(b"none", b"/tmp", b"tmpfs", 0, 0)
+    return "ESCAPED"
+
+### 41 enters a namespace of its own: security_violation
+import ctypes
+def f(x):
+    ctypes.CDLL(None).unshare(0x10000000)
+    return "ESCAPED"
+
+### 41 changes its root: security_violation
+import os
+def f(x):
+    os.chroot("/")
+    return "ESCAPED"
+
+### 41 kernel doors that programs do not need: security_violation
+import ctypes
+def f(x):
+    libc = ctypes.CDLL(None)
+    # bpf, io_uring_setup, keyctl, userfaultfd on x86-64 and arm64
+    import platform
+    numbers = {"x86_64": (321, 425, 250, 323), "aarch64": (280, 425, 219, 282)}
+    libc.syscall(numbers[platform.machine()][x - 7], 0, 0, 0, 0, 0)
+    return "ESCAPED"
+
+### 41 calls of another instruction set: security_violation crash
+import ctypes
+def f(x):
+    # x32 calls carry bit 30
+    ctypes.CDLL(None).syscall(0x40000000 + 39)
+    return "ESCAPED"
+
+### 42 sockets of all kinds: wrong_answer
+import _socket as s
+def f(x):
+    kinds = [(s.AF_INET, s.SOCK_STREAM, 0), (s.AF_INET, s.SOCK_DGRAM, 0), (s.AF_INET6, s.SOCK_STREAM, 0),
+             (s.AF_UNIX, s.SOCK_STREAM, 0), (s.AF_NETLINK, s.SOCK_RAW, 0), (40, s.SOCK_STREAM, 0)]
+    for kind in kinds:
+        try:
+            made = s.socket(*kind)
+        except OSError:
+            continue
+        return "ESCAPED"
+    return None
+
+### 42 calls home: runtime_error
+import urllib.request
+def f(x):
+    urllib.request.urlopen("http://127.0.0.1:{PORT}/").read()
+    return "ESCAPED"
+
+### 43 reads the environment: wrong_answer
+import os
+def f(x):
+    return "ESCAPED" if any("CARGO" in name or "PATH" in name for name in os.environ) else None
+
+### 44 an object that pickles into a call: bad_value
+import os
+class A:
+    def __reduce__(self): return os._exit, (0,)
+def f(x): return A()
+
+### 45 a list ten thousand deep: bad_value
+def f(x):
+    a = []
+    for _ in range(10 ** 4): a = [a]
+    return a
+
+### 45 a huge string: output_limit memory_limit time_limit
+def f(x): return "x" * (64 << 20)
+
+### 45 a list in itself: bad_value
+def f(x):
+    a = []
+    a.append(a)
+    return a
+
+### 45 small in memory, huge on the wire: memory_limit output_limit time_limit bad_value
+def f(x):
+    a = ["x" * 100]
+    for _ in range(30): a = [a, a]
+    return a
+
+### 45 keys that are no numbers: wrong_answer
+def f(x): return {float("nan"): 1, float("nan"): 2}
+
+### 46 text that is no text: bad_value
+def f(x): return "\udfff"
+
+### 47 changes what is global: wrong_answer
+import decimal, locale, sys, os, time
+decimal.getcontext().prec = 1
+sys.set_int_max_str_digits(0) if hasattr(sys, "set_int_max_str_digits") else None
+os.environ["TZ"] = "Asia/Tokyo"
+time.tzset()
+def f(x): return None
+
+### 50 changes its input: wrong_answer
+def f(x):
+    import ctypes
+    return [x]
+
+### 51 turns clocks: time_limit
+import time
+time.time = time.perf_counter = time.process_time = time.monotonic = lambda: 0
+def f(x):
+    while True: pass
+
+### 51 frees its limits: time_limit memory_limit runtime_error
+import resource
+def f(x):
+    for which in (resource.RLIMIT_CPU, resource.RLIMIT_AS, resource.RLIMIT_NOFILE):
+        try:
+            resource.setrlimit(which, (resource.RLIM_INFINITY,) * 2)
+        except (OSError, ValueError):
+            continue
+        return "ESCAPED"
+    while True: pass
+
+### 52 a thread answers later: wrong_answer protocol_violation
+import os, struct, threading, time
+def late():
+    while True:
+        os.write(3, struct.pack("<IBI", 1, ord("V"), 2) + b"N")
+def f(x):
+    threading.Thread(target=late, daemon=True).start()
+    time.sleep(0.01)
+    return None
+
+### 53 stops itself: time_limit wrong_answer runtime_error
+import os, signal
+def f(x):
+    os.kill(os.getpid(), signal.SIGSTOP)
+
+### 57 leaves something for others: wrong_answer
+import os
+def f(x):
+    try:
+        with open("/dev/shm/codescaler-attack", "w") as file:
+            file.write("x")
+    except OSError:
+        return None
+    return "ESCAPED"
+
+### 58 poisons what it inherits: wrong_answer crash runtime_error
+import os
+def f(x):
+    for fd in range(64):
+        try:
+            os.lseek(fd, 0, 0)
+            os.ftruncate(fd, 0)
+            os.write(fd, b"x" * 100)
+        except OSError:
+            pass
+    return None
+
+### 60 answers before questions: protocol_violation
+import os, struct
+for number in range(4):
+    os.write(3, struct.pack("<IBI", 1, ord("V"), number) + b"N")
+def f(x): return None

@@ -1,0 +1,128 @@
+
+### 9 an exit handler ends well: wrong_answer
+import atexit, os
+atexit.register(os._exit, 0)
+
+### 11 an exception hook hides the exception: runtime_error
+import sys, os
+sys.excepthook = lambda *a: os._exit(0)
+raise ValueError
+
+### 11 an unraisable hook: wrong_answer
+import sys, os
+sys.unraisablehook = lambda *a: os._exit(0)
+class A:
+    def __del__(self): raise ValueError
+A()
+
+### 19 a verdict on standard output: wrong_answer
+print("PASSED")
+print('{"verdict": "pass"}')
+
+### 22 endless output: output_limit time_limit
+while True:
+    print("x" * 65536)
+
+### 22 endless output by byte: output_limit time_limit
+import os
+while True:
+    os.write(1, b"x")
+
+### 22 endless standard error: time_limit
+import os
+while True:
+    os.write(2, b"x" * 65536)
+
+### 23 output without newline, then nothing: time_limit
+import sys, time
+sys.stdout.write("token")
+sys.stdout.flush()
+time.sleep(1e6)
+
+### 24 memory by doubling: memory_limit time_limit
+a = [0]
+while True:
+    a = a + a
+
+### 26 fork bomb: runtime_error
+import os
+while True:
+    os.fork()
+
+### 28 double fork and a session of its own: runtime_error
+import os, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        time.sleep(1e6)
+    os._exit(0)
+
+### 28 a child by subprocess: runtime_error
+import subprocess
+subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True)
+
+### 29 endless loop: time_limit
+while True:
+    pass
+
+### 32 waits for itself: time_limit
+import threading
+threading.Event().wait()
+
+### 32 waits for input that does not come: wrong_answer
+import sys
+sys.stdin.read()
+sys.stdin.read()
+
+### 37 kills its parent: wrong_answer runtime_error
+import os
+for pid in (os.getppid(), 1, -1, {PID}):
+    try:
+        os.kill(pid, 9)
+    except OSError:
+        pass
+    else:
+        if pid > 1:
+            print("ESCAPED")
+
+### 46 bytes that are no text: wrong_answer
+import sys
+sys.stdout.buffer.write(b"token:5f0c7a\xff\n")
+
+### 46 the answer between NUL and marks: wrong_answer
+print("\ufefftoken:5f0c7\x00a\u202e")
+
+### 48 answers remembered from the test before: wrong_answer
+import os
+try:
+    print(open("/tmp/codescaler-attack").read())
+except OSError:
+    pass
+try:
+    open("/tmp/codescaler-attack", "w").write("x")
+except OSError:
+    pass
+
+### 53 stops itself: time_limit wrong_answer
+import os, signal
+os.kill(os.getpid(), signal.SIGSTOP)
+
+### 54 aborts, which would dump core: crash
+import os, resource
+resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+os.abort()
+
+### 40 reads the answer by standard input's directory: runtime_error
+print(open("{SECRET}").read())
+
+### 40 writes a file: runtime_error
+open("codescaler-attack", "w").write("x")
+
+### 8 leaves before it says anything: wrong_answer
+import os
+os._exit(0)
+
+### 39 closes its descriptors: wrong_answer runtime_error
+import os
+os.closerange(0, 64)
+print("token")
