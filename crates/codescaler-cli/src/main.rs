@@ -124,7 +124,12 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
         Verb::Eval(options) => eval::run(terminal, options),
         Verb::Doctor(options) => doctor::run(terminal, options),
         Verb::Completions { shell } => {
-            clap_complete::generate(*shell, &mut Options::command(), "codescaler", &mut io::stdout());
+            clap_complete::generate(
+                *shell,
+                &mut Options::command(),
+                "codescaler",
+                &mut io::stdout(),
+            );
             Ok(Outcome::done(serde_json::json!({"shell": shell.to_string()})))
         }
     }

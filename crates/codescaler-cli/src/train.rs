@@ -12,8 +12,8 @@ use codescaler::{
     candidate::Candidate,
     language::Language,
     linear::{
-        Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions, Training,
-        TrainingGroup, TrainingSet,
+        Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions,
+        Training, TrainingGroup, TrainingSet,
     },
     problem::Problem,
     record::Extra,
@@ -72,7 +72,8 @@ impl FromStr for Data {
 
     fn from_str(text: &str) -> Result<Data, String> {
         let (folder, weight) = text.rsplit_once(':').unwrap_or((text, "1"));
-        let weight: f32 = weight.parse().map_err(|_| format!("{weight:?} is no weight: write FOLDER:0.5"))?;
+        let weight: f32 =
+            weight.parse().map_err(|_| format!("{weight:?} is no weight: write FOLDER:0.5"))?;
         if !(weight > 0.0 && weight.is_finite()) {
             return Err(format!("weight {weight} is not above zero"));
         }
@@ -88,7 +89,8 @@ pub(crate) struct RewardOptions {
     /// A data folder, as FOLDER or FOLDER:WEIGHT; may be given more than once.
     #[arg(long, required = true)]
     data: Vec<Data>,
-    /// A folder whose problems must not be learnt; may be given more than once.
+    /// A folder whose problems must not be learnt, those of split `train` apart; may be given more
+    /// than once.
     #[arg(long)]
     held_out: Vec<PathBuf>,
     /// A JSON file whose texts are ids of problems to leave out.
@@ -164,7 +166,9 @@ fn linear(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failur
     ]);
     let trained: LinearRewardModel = training.finish(provenance);
     let mut bytes = Vec::new();
-    trained.write(&mut bytes).map_err(|error| Failure::fault(error, "cannot write the reward model"))?;
+    trained
+        .write(&mut bytes)
+        .map_err(|error| Failure::fault(error, "cannot write the reward model"))?;
     write_whole(&options.out, &bytes)?;
     terminal.print(&format!("{} bytes written to {}", bytes.len(), options.out.display()));
     Ok(Outcome::done(json!({
@@ -210,11 +214,14 @@ impl HeldOut {
         }
         for folder in &options.held_out {
             let problems: Vec<Problem> = read_all(&folder.join("problems.jsonl"))?;
-            held_out.statements.extend(problems.iter().map(|problem| statement_digest(&problem.statement)));
+            held_out
+                .statements
+                .extend(problems.iter().map(|problem| statement_digest(&problem.statement)));
             let path = folder.join("candidates.jsonl");
             if path.exists() {
                 let candidates: Vec<Candidate> = read_all(&path)?;
-                let trees = candidates.par_iter().filter_map(|candidate| {
+                let known = candidates.par_iter().filter(|candidate| ids.contains(candidate.problem.as_str()));
+                let trees = known.filter_map(|candidate| {
                     tree_digest(candidate.program.as_deref()?, candidate.language)
                 });
                 held_out.trees.extend(trees.collect::<Vec<_>>());
@@ -297,7 +304,11 @@ fn read_part(
         let labelled: Vec<LabelledProgram<'_>> = programs
             .iter()
             .map(|read| LabelledProgram {
-                program: ProgramView { text: &read.text, shape: &read.shape, language: options.language },
+                program: ProgramView {
+                    text: &read.text,
+                    shape: &read.shape,
+                    language: options.language,
+                },
                 right: read.passed,
             })
             .collect();
@@ -314,7 +325,8 @@ fn read_program(
     held_out: &HeldOut,
 ) -> Result<Option<Read>, String> {
     let text = program_of(candidate, problem, Policy::BestValid)?.into_owned();
-    if tree_digest(&text, candidate.language).is_some_and(|digest| held_out.trees.contains(&digest)) {
+    if tree_digest(&text, candidate.language).is_some_and(|digest| held_out.trees.contains(&digest))
+    {
         return Ok(None);
     }
     let shape = tree_shape(&text, candidate.language).unwrap_or_default();
@@ -328,10 +340,7 @@ fn failed_visible_tests(candidate: &Candidate) -> Option<bool> {
 }
 
 /// Whether each candidate is right: when all its labels say so.
-fn read_labels(
-    path: &Path,
-    problems: &Problems,
-) -> Result<BTreeMap<(String, u32), bool>, Failure> {
+fn read_labels(path: &Path, problems: &Problems) -> Result<BTreeMap<(String, u32), bool>, Failure> {
     let mut labels = BTreeMap::new();
     let entries = Joined::<_, codescaler::candidate::Label>::open(path, problems)?.with_repeats();
     for entry in entries {

@@ -1,5 +1,7 @@
 //! Bad input: a clear error with its place, exit code 2, and nothing written.
 
+#![expect(clippy::too_many_lines, reason = "the functions are tables")]
+
 use std::fs;
 
 use expect_test::{Expect, expect};
@@ -44,18 +46,33 @@ fn bad_candidates() {
             exit 2
         "#]],
     );
-    check("half-line", "candidates.jsonl", after(&GOOD[..30]), expect![[r#"
+    check(
+        "half-line",
+        "candidates.jsonl",
+        after(&GOOD[..30]),
+        expect![[r#"
         codescaler: error: candidates.jsonl, line 3: the line is cut off: its writer was stopped; run it again to resume, or delete the line
         exit 2
-    "#]]);
-    check("duplicate", "candidates.jsonl", after(GOOD), expect![[r#"
+    "#]],
+    );
+    check(
+        "duplicate",
+        "candidates.jsonl",
+        after(GOOD),
+        expect![[r#"
         codescaler: error: candidates.jsonl, line 3: candidate 0 of problem "add" stands here for the second time
         exit 2
-    "#]]);
-    check("unknown-problem", "candidates.jsonl", after(&GOOD.replace("add", "div")), expect![[r#"
+    "#]],
+    );
+    check(
+        "unknown-problem",
+        "candidates.jsonl",
+        after(&GOOD.replace("add", "div")),
+        expect![[r#"
         codescaler: error: candidates.jsonl, line 3: problem "div" is not in problems.jsonl
         exit 2
-    "#]]);
+    "#]],
+    );
     check(
         "not-utf8",
         "candidates.jsonl",
@@ -65,10 +82,15 @@ fn bad_candidates() {
             exit 2
         "#]],
     );
-    check("no-header", "candidates.jsonl", GOOD, expect![[r#"
+    check(
+        "no-header",
+        "candidates.jsonl",
+        GOOD,
+        expect![[r#"
         codescaler: error: candidates.jsonl, line 1: no header: the first line must be {"format":"codescaler/candidates","version":1}
         exit 2
-    "#]]);
+    "#]],
+    );
     check(
         "other-kind",
         "candidates.jsonl",
@@ -78,24 +100,39 @@ fn bad_candidates() {
             exit 2
         "#]],
     );
-    check("truncated-zstd", "candidates.jsonl", [0x28, 0xb5, 0x2f, 0xfd, 0x04], expect![[r#"
+    check(
+        "truncated-zstd",
+        "candidates.jsonl",
+        [0x28, 0xb5, 0x2f, 0xfd, 0x04],
+        expect![[r#"
         codescaler: error: cannot decompress candidates.jsonl: WindowDescriptorReadError(Error { kind: UnexpectedEof, message: "failed to fill whole buffer" }): Error while reading window descriptor: failed to fill whole buffer: failed to fill whole buffer
         exit 2
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn bad_problems() {
     let header = "{\"format\":\"codescaler/problems\",\"version\":1}\n";
     let problem = "{\"id\":\"add\",\"statement\":\"\",\"language\":\"python\",\"entry\":{\"kind\":\"stdio\"}}\n";
-    check("no-problems", "problems.jsonl", header, expect![[r#"
+    check(
+        "no-problems",
+        "problems.jsonl",
+        header,
+        expect![[r#"
         codescaler: error: problems.jsonl holds no problem
         exit 2
-    "#]]);
-    check("same-problem", "problems.jsonl", format!("{header}{problem}{problem}"), expect![[r#"
+    "#]],
+    );
+    check(
+        "same-problem",
+        "problems.jsonl",
+        format!("{header}{problem}{problem}"),
+        expect![[r#"
         codescaler: error: problems.jsonl, line 3: problem "add" stands here for the second time
         exit 2
-    "#]]);
+    "#]],
+    );
     check(
         "bad-entry",
         "problems.jsonl",
@@ -134,37 +171,67 @@ fn missing_files_and_bad_evidence() {
     ] {
         fs::write(folder.join(name), contents).unwrap();
     }
-    check(&format!("select {pool} --scores nan.jsonl --out o.jsonl"), expect![[r#"
+    check(
+        &format!("select {pool} --scores nan.jsonl --out o.jsonl"),
+        expect![[r#"
         codescaler: error: nan.jsonl, line 2: key "score": expected value, at column 36
         exit 2
-    "#]]);
-    check(&format!("select {pool} --scores huge.jsonl --out o.jsonl"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("select {pool} --scores huge.jsonl --out o.jsonl"),
+        expect![[r#"
         codescaler: error: huge.jsonl, line 2: key "score": number out of range, at column 40
         exit 2
-    "#]]);
-    check(&format!("select {pool} --scores few.jsonl --out o.jsonl"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("select {pool} --scores few.jsonl --out o.jsonl"),
+        expect![[r#"
         codescaler: error: few.jsonl has scores of 1 candidates where there are 12
         exit 2
-    "#]]);
-    check(&format!("select {pool} --scores stranger.jsonl --out o.jsonl"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("select {pool} --scores stranger.jsonl --out o.jsonl"),
+        expect![[r#"
         codescaler: error: stranger.jsonl speaks of candidate 77 of problem "add", which is not among the candidates
         exit 2
-    "#]]);
-    check(&format!("select {pool} --rules public_filter --out o.jsonl"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("select {pool} --rules public_filter --out o.jsonl"),
+        expect![[r#"
         codescaler: error: problem "add": rule public_filter needs verdicts on visible tests, which the evidence lacks; provide them or choose another rule
         exit 2
-    "#]]);
-    check(&format!("select {pool} --rules best --out o.jsonl"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("select {pool} --rules best --out o.jsonl"),
+        expect![[r#"
         error: invalid value 'best' for '--rules <RULES>': unknown rule "best"; the rules are first, random, shortest, longest, public_filter, max_pass, max_pass_consistency, codet, b4, mbr_exec, alphacode_clusters, output_vote, rm_argmax, rm_within_passing, hybrid_lexi, weighted_verifiers
 
         For more information, try '--help'.
         exit 2
-    "#]]);
-    check(&format!("eval selection {pool} --labels-by nobody"), expect![[r#"
+    "#]],
+    );
+    check(
+        &format!("eval selection {pool} --labels-by nobody"),
+        expect![[r#"
         codescaler: error: labels.jsonl has no label by "nobody"
         exit 2
-    "#]]);
+    "#]],
+    );
 
+    assert!(!folder.join("o.jsonl").exists());
+}
+
+#[test]
+fn empty_groups_and_nothing_to_measure() {
+    let folder = folder("empty");
+    write_pool(&folder, 4);
+    let pool = "--problems problems.jsonl --candidates candidates.jsonl";
+    let check = |args: &str, expect: Expect| expect.assert_eq(&transcript(&folder, args));
     fs::write(folder.join("lonely.jsonl"), format!("{CANDIDATES}{GOOD}")).unwrap();
     check(
         "select --problems problems.jsonl --candidates lonely.jsonl --out o.jsonl",
@@ -178,10 +245,13 @@ fn missing_files_and_bad_evidence() {
         "{\"format\":\"codescaler/labels\",\"version\":1}\n",
     )
     .unwrap();
-    check(&format!("eval selection {pool} --labels unlabelled.jsonl"), expect![[r#"
+    check(
+        &format!("eval selection {pool} --labels unlabelled.jsonl"),
+        expect![[r#"
         codescaler: error: no problem is left to measure on
         exit 2
-    "#]]);
+    "#]],
+    );
     assert!(!folder.join("o.jsonl").exists());
 }
 

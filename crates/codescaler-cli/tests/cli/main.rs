@@ -2,12 +2,14 @@
 //! moment loses nothing.
 
 #![expect(clippy::disallowed_methods, reason = "these tests start our own binary")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod bad_input;
 mod kill;
 mod verbs;
 
 use std::{
+    fmt::Write as _,
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -54,13 +56,17 @@ pub(crate) fn write_pool(folder: &Path, candidates_per_problem: usize) {
             };
             let passed = index % 4 == 0 || (index % 4 == 1 && id != "sub");
             let program = serde_json::to_string(&program).unwrap();
-            candidates += &format!(
-                "{{\"problem\":\"{id}\",\"index\":{index},\"program\":{program},\"language\":\"python\",\"source\":{{\"name\":\"s{}\"}}}}\n",
+            writeln!(
+                candidates,
+                "{{\"problem\":\"{id}\",\"index\":{index},\"program\":{program},\"language\":\"python\",\"source\":{{\"name\":\"s{}\"}}}}",
                 index % 2
-            );
-            labels += &format!(
-                "{{\"problem\":\"{id}\",\"index\":{index},\"passed\":{passed},\"by\":\"hand\"}}\n"
-            );
+            )
+            .unwrap();
+            writeln!(
+                labels,
+                "{{\"problem\":\"{id}\",\"index\":{index},\"passed\":{passed},\"by\":\"hand\"}}"
+            )
+            .unwrap();
         }
     }
     fs::write(folder.join("problems.jsonl"), problems).unwrap();

@@ -16,20 +16,21 @@ fn from_candidates_to_a_table() {
                 18  ok
                  6  syntax
         exit 0
-    "#]].assert_eq(&run(&format!("extract {pool} --out programs.jsonl --quiet")));
+    "#]]
+    .assert_eq(&run(&format!("extract {pool} --out programs.jsonl --quiet")));
     expect![[r#"
         24 scores written to scores.jsonl
         exit 0
-    "#]].assert_eq(&run(&format!("score {pool} --out scores.jsonl --quiet")));
+    "#]]
+    .assert_eq(&run(&format!("score {pool} --out scores.jsonl --quiet")));
     expect![[r#"
         24 candidates run on visible tests, 10 passed all, 0 faults; written to visible.jsonl
                  6  compile_error
                 10  pass
                  8  wrong_answer
         exit 0
-    "#]].assert_eq(&run(&format!(
-        "exec {pool} --out visible.jsonl --quiet --allow-weak-isolation"
-    )));
+    "#]]
+    .assert_eq(&run(&format!("exec {pool} --out visible.jsonl --quiet --allow-weak-isolation")));
     expect![[r#"
         10 rules on 3 problems, 0 abstentions; written to selections.jsonl
         exit 0
