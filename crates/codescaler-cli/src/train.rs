@@ -58,6 +58,8 @@ enum Hide {
     Problem,
     /// The syntax tree.
     Tree,
+    /// Counts of the program: length, comments, loops.
+    Statistics,
 }
 
 /// A data folder and what its problems count.
@@ -183,6 +185,7 @@ fn train_options(options: &RewardOptions) -> TrainOptions {
         None => Ablation::None,
         Some(Hide::Problem) => Ablation::HideProblem,
         Some(Hide::Tree) => Ablation::HideTree,
+        Some(Hide::Statistics) => Ablation::HideStatistics,
     };
     TrainOptions {
         features: FeatureOptions { ablation, ..defaults.features },
@@ -213,14 +216,18 @@ impl HeldOut {
             add_strings(&json, &mut held_out.ids);
         }
         for folder in &options.held_out {
-            let problems: Vec<Problem> = read_all(&folder.join("problems.jsonl"))?;
+            let mut problems: Vec<Problem> = read_all(&folder.join("problems.jsonl"))?;
+            problems.retain(|problem| problem.meta.split.as_deref() != Some("train"));
             held_out
                 .statements
                 .extend(problems.iter().map(|problem| statement_digest(&problem.statement)));
+            let ids: BTreeSet<&str> = problems.iter().map(|problem| problem.id.as_str()).collect();
             let path = folder.join("candidates.jsonl");
             if path.exists() {
                 let candidates: Vec<Candidate> = read_all(&path)?;
-                let known = candidates.par_iter().filter(|candidate| ids.contains(candidate.problem.as_str()));
+                let known = candidates
+                    .par_iter()
+                    .filter(|candidate| ids.contains(candidate.problem.as_str()));
                 let trees = known.filter_map(|candidate| {
                     tree_digest(candidate.program.as_deref()?, candidate.language)
                 });

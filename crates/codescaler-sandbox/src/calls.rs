@@ -2,13 +2,17 @@
 //!
 //! Calls share a process as long as it answers; after a death the next case gets a fresh one.
 
-use codescaler::{check::Check, execution::{Fault, Verdict}, value::Value};
+use codescaler::{
+    check::Check,
+    execution::{Fault, Verdict},
+    value::Value,
+};
 
 use crate::{
     job::CaseRun,
     marshal,
-    session::{Event, Session, Watch},
-    verdict::{Used, Work, of_answer, of_load, of_silence},
+    session::{Session, Watch},
+    verdict::{Used, Work, of_answer, of_silence},
     zygote::{Ceiling, Role, Zygote},
 };
 
@@ -54,34 +58,20 @@ fn converse(
     // The first call is on its way while the program loads.
     let mut number = number_of(runs.len());
     session.send(b'A', number, &marshal::encode_tuple(calls[runs.len()].0))?;
-    let unloaded = match session.wait(server, &mut watch)? {
-        Event::Frame(frame) if frame.kind == b'R' && frame.number == 0 => None,
-        Event::Frame(frame) => match of_load(&frame) {
-            Some(run) => Some(run),
-            None => Some(of_silence(&Event::Frame(frame), work.limits)?),
-        },
-        event => Some(of_silence(&event, work.limits)?),
-    };
-    if let Some(run) = unloaded {
-        let cpu_ms = session.reap(server)?.cpu_ms;
-        runs.push(run.clone().with_cpu_ms(cpu_ms));
+    if let Some(run) = session.load(server, &mut watch, work)? {
         // It would not load for the others either.
-        runs.resize(calls.len(), run);
+        let others = run.clone().with_cpu_ms(0.0);
+        runs.push(run);
+        runs.resize(calls.len(), others);
         return Ok(());
     }
     loop {
-        let event = session.wait(server, &mut watch)?;
-        let cpu_ms = watch.cpu(session.process()).as_secs_f64() * 1e3;
-        let run = match event {
-            Event::Frame(frame) if frame.number == number => {
-                if watch.is_over(session.process()) {
-                    late(work)
-                } else {
-                    of_answer(&frame, calls[runs.len()].1)?
-                }
-            }
-            event => {
-                let run = of_silence(&event, work.limits)?;
+        let answer = session.answer(server, &mut watch, number)?;
+        let run = match answer {
+            Ok(_) if watch.is_over(session.process()) => late(work),
+            Ok(frame) => of_answer(&frame, calls[runs.len()].1)?,
+            Err(silence) => {
+                let run = of_silence(silence, work.limits)?;
                 let before: f64 = runs.iter().map(|run| run.cpu_ms).sum();
                 let cpu_ms = (session.reap(server)?.cpu_ms - before).max(0.0);
                 runs.push(run.with_cpu_ms(cpu_ms));
@@ -89,6 +79,7 @@ fn converse(
             }
         };
         let meddled = run.verdict == Verdict::ProtocolViolation;
+        let cpu_ms = watch.cpu(session.process()).as_secs_f64() * 1e3;
         runs.push(run.with_cpu_ms(cpu_ms));
         if meddled || runs.len() == calls.len() || work.stops_after(runs) {
             return Ok(());

@@ -53,7 +53,8 @@ fn find(name: &str) -> Option<PathBuf> {
 
 /// Every Python that is not the same file as one before.
 fn pythons() -> Vec<PathBuf> {
-    let names = std::iter::once("python3".to_owned()).chain((9..30).map(|minor| format!("python3.{minor}")));
+    let names = std::iter::once("python3".to_owned())
+        .chain((9..30).map(|minor| format!("python3.{minor}")));
     let mut seen = Vec::new();
     let mut found = Vec::new();
     for path in names.filter_map(|name| find(&name)) {
@@ -129,13 +130,8 @@ fn tool(language: Language) -> Option<&'static str> {
 
 /// An error with its causes, on one line.
 fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text += &format!(": {cause}");
-        source = cause.source();
-    }
-    text
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<String>>().join(": ")
 }
 
 impl fmt::Display for Report {

@@ -149,10 +149,8 @@ fn decimal(digits: &[u16]) -> String {
             limbs.push(u32::try_from(carry).expect("below 2¹⁵ and one carry"));
         }
     }
-    let mut text = limbs.last().map_or_else(|| "0".to_owned(), u32::to_string);
-    for limb in limbs.iter().rev().skip(1) {
-        text += &format!("{limb:09}");
-    }
+    let mut text = limbs.pop().map_or_else(|| "0".to_owned(), |limb| limb.to_string());
+    text.extend(limbs.iter().rev().map(|limb| format!("{limb:09}")));
     text
 }
 
@@ -315,8 +313,15 @@ mod tests {
 
     #[test]
     fn bad_bytes_are_refused() {
-        for bad in [&b""[..], b"?", b"[\xff\xff\xff\x7f", b"[\xff\xff\xff\xff", b"NN", b"{N0", b"u\x05\0\0\0a"]
-        {
+        for bad in [
+            &b""[..],
+            b"?",
+            b"[\xff\xff\xff\x7f",
+            b"[\xff\xff\xff\xff",
+            b"NN",
+            b"{N0",
+            b"u\x05\0\0\0a",
+        ] {
             assert_eq!(decode(bad), Err(Malformed::Bytes), "{bad:?}");
         }
         let deep = [b"[\x01\0\0\0".repeat(100), b"N".to_vec()].concat();

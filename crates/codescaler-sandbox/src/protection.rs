@@ -108,9 +108,7 @@ impl Protection {
         let Some(Output::Value(Value::Dict(found))) = runs[0].output.clone() else {
             return Err(worker_fault(format!("the probe fails: {}", runs[0].detail)));
         };
-        let holds = |name: &str| {
-            found.contains(&(Value::Str(name.to_owned()), Value::Bool(true)))
-        };
+        let holds = |name: &str| found.contains(&(Value::Str(name.to_owned()), Value::Bool(true)));
         let level = if !LAYERS_L1.iter().all(|layer| holds(layer)) {
             Level::L0
         } else if !LAYERS_L2.iter().all(|layer| holds(layer)) {

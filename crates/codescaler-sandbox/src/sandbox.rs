@@ -232,10 +232,8 @@ impl Sandbox {
             match free.pop() {
                 Some(slot) => return slot,
                 None => {
-                    free = self
-                        .freed
-                        .wait(free)
-                        .expect("no thread panics while it holds the slots");
+                    free =
+                        self.freed.wait(free).expect("no thread panics while it holds the slots");
                 }
             }
         }
@@ -302,15 +300,22 @@ impl Sandbox {
         }
     }
 
-    fn zygote<'s>(&self, place: &'s mut Option<Zygote>, tester: bool) -> Result<&'s mut Zygote, Fault> {
+    fn zygote<'s>(
+        &self,
+        place: &'s mut Option<Zygote>,
+        tester: bool,
+    ) -> Result<&'s mut Zygote, Fault> {
         if place.is_none() {
-            let zygote = Zygote::start(&self.python, &self.plan, tester).map_err(|error| match error {
-                NoZygote::Broken(fault) => fault,
-                NoZygote::Layer(layer, why) => Fault {
-                    kind: FaultKind::Worker,
-                    message: format!("{layer} could be put in place before, but not now: {why}"),
-                },
-            })?;
+            let zygote =
+                Zygote::start(&self.python, &self.plan, tester).map_err(|error| match error {
+                    NoZygote::Broken(fault) => fault,
+                    NoZygote::Layer(layer, why) => Fault {
+                        kind: FaultKind::Worker,
+                        message: format!(
+                            "{layer} could be put in place before, but not now: {why}"
+                        ),
+                    },
+                })?;
             *place = Some(zygote);
         }
         Ok(place.as_mut().expect("it was just filled"))

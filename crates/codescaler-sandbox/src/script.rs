@@ -13,8 +13,8 @@ use crate::{
     calls::{ceiling, late},
     job::CaseRun,
     marshal::{self, Malformed},
-    session::{Event, Session, Watch},
-    verdict::{Exception, Used, Work, of_load, of_silence, shortened},
+    session::{Session, Watch},
+    verdict::{Exception, Used, Work, of_answer, of_silence, shortened},
     wire::Frame,
     zygote::{Role, Zygote},
 };
@@ -68,18 +68,10 @@ impl Pair<'_> {
         let limits = self.work.limits;
         let mut watch = Watch::start(self.program.process(), limits);
         self.program.send(b'P', 0, &self.work.spec())?;
-        let unloaded = match self.program.wait(server, &mut watch)? {
-            Event::Frame(frame) if frame.kind == b'R' && frame.number == 0 => None,
-            Event::Frame(frame) => match of_load(&frame) {
-                Some(run) => Some(run),
-                None => Some(of_silence(&Event::Frame(frame), limits)?),
-            },
-            event => Some(of_silence(&event, limits)?),
-        };
-        if let Some(run) = unloaded {
-            let cpu_ms = self.program.reap(server)?.cpu_ms;
-            runs.push(run.clone().with_cpu_ms(cpu_ms));
-            runs.resize(codes.len(), run);
+        if let Some(run) = self.program.load(server, &mut watch, self.work)? {
+            let others = run.clone().with_cpu_ms(0.0);
+            runs.push(run);
+            runs.resize(codes.len(), others);
             return Ok(());
         }
         loop {
@@ -102,8 +94,10 @@ impl Pair<'_> {
         loop {
             tester_watch.resume();
             let frame = match self.tester.wait(server, &mut tester_watch)? {
-                Event::Frame(frame) => frame,
-                event => return Err(broken(&format!("the test code does not end well: {event:?}"))),
+                Ok(frame) => frame,
+                Err(silence) => {
+                    return Err(broken(&format!("the test code does not end well: {silence:?}")));
+                }
             };
             if frame.kind == b'Q' {
                 match self.answer(&frame, watch)? {
@@ -138,9 +132,10 @@ impl Pair<'_> {
         let limits = self.work.limits;
         watch.resume();
         self.program.send(b'Q', question.number, &question.payload)?;
-        let frame = match self.program.wait(self.zygotes.0.server(), watch)? {
-            Event::Frame(frame) if frame.number == question.number => frame,
-            event => return Ok(Answer::Failed(of_silence(&event, limits)?)),
+        let server = self.zygotes.0.server();
+        let frame = match self.program.answer(server, watch, question.number)? {
+            Ok(frame) => frame,
+            Err(silence) => return Ok(Answer::Failed(of_silence(silence, limits)?)),
         };
         if watch.is_over(self.program.process()) {
             return Ok(Answer::Failed(late(self.work)));
@@ -170,7 +165,7 @@ impl Pair<'_> {
                 None => return meddling(),
             },
             b'B' | b'L' | b'U' => {
-                let run = crate::verdict::of_answer(&frame, None)?;
+                let run = of_answer(&frame, None)?;
                 return Ok(Answer::Failed(run));
             }
             _ => return meddling(),

@@ -12,7 +12,8 @@ use rustix::{
 };
 
 use crate::{
-    verdict::Death,
+    job::CaseRun,
+    verdict::{Work, of_load, of_silence},
     wire::{Channel, Filled, Frame, Tap},
     zygote::{Ceiling, Exit, ForkServer, Process, Role, Zygote, io_fault, timespec},
 };
@@ -102,10 +103,9 @@ impl Over {
     /// The verdict, or the fault that it is.
     pub(crate) fn verdict(self, limits: Limits) -> Result<(Verdict, String), Fault> {
         match self {
-            Over::Cpu => Ok((
-                Verdict::TimeLimit,
-                format!("more than {} ms of CPU time", limits.cpu_ms_max),
-            )),
+            Over::Cpu => {
+                Ok((Verdict::TimeLimit, format!("more than {} ms of CPU time", limits.cpu_ms_max)))
+            }
             Over::Idle => Ok((Verdict::TimeLimit, "idle past the wall limit".to_owned())),
             Over::Overload => Err(Fault {
                 kind: FaultKind::Overload,
@@ -115,19 +115,19 @@ impl Over {
     }
 }
 
-/// What happens next with a process.
-#[derive(Debug)]
-pub(crate) enum Event {
-    /// It sent a frame.
-    Frame(Frame),
-    /// Its time is over; it was killed.
+/// Why no frame comes any more. The process is dead.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Silence {
+    /// Its time was over, so it was killed.
     Over(Over),
-    /// It wrote too much; it was killed.
+    /// It wrote too much, and was killed.
     TooMuch,
-    /// It sent what is no frame; it was killed.
-    Garbled,
-    /// It died, or closed its channel and was killed.
-    Gone(Death),
+    /// It sent what it must not send, and was killed.
+    Meddling,
+    /// It closed its channel and went on, and was killed.
+    Mute,
+    /// It died.
+    Death(Exit),
 }
 
 /// A running process with a channel.
@@ -141,7 +141,11 @@ pub(crate) struct Session {
 
 impl Session {
     /// Forks a process with a channel and captured output.
-    pub(crate) fn start(zygote: &mut Zygote, role: Role, ceiling: Ceiling) -> Result<Session, Fault> {
+    pub(crate) fn start(
+        zygote: &mut Zygote,
+        role: Role,
+        ceiling: Ceiling,
+    ) -> Result<Session, Fault> {
         let io = |error| io_fault("cannot make pipes for a program", &error);
         let (channel, channel_end) = Channel::new().map_err(io)?;
         let (stdout, stdout_end) = Tap::new(STDOUT_BYTES_MAX).map_err(io)?;
@@ -174,25 +178,28 @@ impl Session {
             .map_err(|error| io_fault("cannot write to a program", &error))
     }
 
-    /// Waits for the next event, draining what the program writes. After anything but a frame the
-    /// process is dead.
-    pub(crate) fn wait(&mut self, server: &ForkServer, watch: &mut Watch) -> Result<Event, Fault> {
+    /// Waits for the next frame, draining what the program writes.
+    pub(crate) fn wait(
+        &mut self,
+        server: &ForkServer,
+        watch: &mut Watch,
+    ) -> Result<Result<Frame, Silence>, Fault> {
         let io = |error| io_fault("cannot read from a program", &error);
         loop {
             match self.channel.take() {
-                Ok(Some(frame)) => return Ok(Event::Frame(frame)),
+                Ok(Some(frame)) => return Ok(Ok(frame)),
                 Ok(None) => {}
-                Err(_) => return self.end(server, Event::Garbled),
+                Err(_) => return self.end(server, Silence::Meddling),
             }
             let patience = match watch.look(&self.process) {
                 Ok(patience) => patience,
-                Err(over) => return self.end(server, Event::Over(over)),
+                Err(over) => return self.end(server, Silence::Over(over)),
             };
             let ready = self.poll(patience)?;
             if ready.stdout {
                 self.stdout.drain().map_err(io)?;
                 if self.stdout.is_over() {
-                    return self.end(server, Event::TooMuch);
+                    return self.end(server, Silence::TooMuch);
                 }
             }
             if ready.stderr {
@@ -202,7 +209,7 @@ impl Session {
             if ready.channel && self.channel.fill().map_err(io)? == Filled::Closed {
                 // What was sent before the end still counts.
                 if let Ok(Some(frame)) = self.channel.take() {
-                    return Ok(Event::Frame(frame));
+                    return Ok(Ok(frame));
                 }
                 return self.bury(server);
             }
@@ -210,11 +217,8 @@ impl Session {
     }
 
     fn poll(&self, patience: Duration) -> Result<Ready, Fault> {
-        let interest = if self.channel.is_sending() {
-            PollFlags::IN | PollFlags::OUT
-        } else {
-            PollFlags::IN
-        };
+        let interest =
+            if self.channel.is_sending() { PollFlags::IN | PollFlags::OUT } else { PollFlags::IN };
         let mut fds = vec![PollFd::new(self.channel.fd(), interest)];
         let streams = [self.stdout.fd(), self.stderr.fd()];
         for fd in streams.into_iter().flatten() {
@@ -232,17 +236,52 @@ impl Session {
         Ok(Ready { channel, stdout, stderr })
     }
 
-    /// The channel is closed: the process is dying, or it closed it and lives on.
-    fn bury(&mut self, server: &ForkServer) -> Result<Event, Fault> {
-        let died = self.process.dies_within(Duration::from_millis(200));
-        let exit = self.reap(server)?;
-        let _ = self.stderr.drain();
-        Ok(Event::Gone(if died { Death::Own(exit) } else { Death::Mute }))
+    /// Waits for the answer to a request; a frame of any other number is meddling.
+    pub(crate) fn answer(
+        &mut self,
+        server: &ForkServer,
+        watch: &mut Watch,
+        number: u32,
+    ) -> Result<Result<Frame, Silence>, Fault> {
+        match self.wait(server, watch)? {
+            Ok(frame) if frame.number != number => self.end(server, Silence::Meddling),
+            answer => Ok(answer),
+        }
     }
 
-    fn end(&mut self, server: &ForkServer, event: Event) -> Result<Event, Fault> {
+    /// Waits until the program that was sent is loaded; the verdict on one that does not load.
+    pub(crate) fn load(
+        &mut self,
+        server: &ForkServer,
+        watch: &mut Watch,
+        work: &Work<'_>,
+    ) -> Result<Option<CaseRun>, Fault> {
+        let run = match self.answer(server, watch, 0)? {
+            Ok(frame) if frame.kind == b'R' => return Ok(None),
+            Ok(frame) => match of_load(&frame) {
+                Some(run) => run,
+                None => of_silence(Silence::Meddling, work.limits)?,
+            },
+            Err(silence) => of_silence(silence, work.limits)?,
+        };
+        let cpu_ms = self.reap(server)?.cpu_ms;
+        Ok(Some(run.with_cpu_ms(cpu_ms)))
+    }
+
+    /// The channel is closed: the process is dying, or it closed it and lives on.
+    fn bury(&mut self, server: &ForkServer) -> Result<Result<Frame, Silence>, Fault> {
+        let died = self.process.dies_within(Duration::from_millis(200));
+        let exit = self.reap(server)?;
+        Ok(Err(if died { Silence::Death(exit) } else { Silence::Mute }))
+    }
+
+    fn end(
+        &mut self,
+        server: &ForkServer,
+        silence: Silence,
+    ) -> Result<Result<Frame, Silence>, Fault> {
         self.reap(server)?;
-        Ok(event)
+        Ok(Err(silence))
     }
 
     /// Kills the process if it lives, and learns what it used.

@@ -10,7 +10,7 @@ use codescaler::{
 use crate::{
     job::{CaseRun, Output},
     marshal::{self, Malformed},
-    session::Event,
+    session::Silence,
     wire::{Frame, Tap},
     zygote::Exit,
 };
@@ -63,15 +63,6 @@ impl Used {
     }
 }
 
-/// How a process ended that we did not end.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Death {
-    /// It died.
-    Own(Exit),
-    /// It closed its channel and went on, so it was killed.
-    Mute,
-}
-
 /// The runner's own status for a `MemoryError` that reaches the top.
 const OUT_OF_MEMORY: i32 = 97;
 
@@ -122,21 +113,19 @@ pub(crate) fn of_status(exit: &Exit, stderr: &Tap) -> Option<CaseRun> {
 /// The verdict on a process that owes us an answer and will not give it.
 ///
 /// # Errors
-/// The event is our machine's doing. (A frame is no such event: it is meddling.)
-pub(crate) fn of_silence(event: &Event, limits: Limits) -> Result<CaseRun, Fault> {
-    Ok(match event {
-        Event::Over(over) => {
+/// The silence is our machine's doing.
+pub(crate) fn of_silence(silence: Silence, limits: Limits) -> Result<CaseRun, Fault> {
+    Ok(match silence {
+        Silence::Over(over) => {
             let (verdict, detail) = over.verdict(limits)?;
             CaseRun::failed(verdict, detail)
         }
-        Event::TooMuch => CaseRun::failed(Verdict::OutputLimit, "too much on standard output"),
-        Event::Garbled | Event::Frame(_) => {
+        Silence::TooMuch => CaseRun::failed(Verdict::OutputLimit, "too much on standard output"),
+        Silence::Meddling => {
             CaseRun::failed(Verdict::ProtocolViolation, "it meddles with its channel")
         }
-        Event::Gone(Death::Mute) => {
-            CaseRun::failed(Verdict::Crash, "it closed its channel without an answer")
-        }
-        Event::Gone(Death::Own(exit)) => match of_signal(exit, limits)? {
+        Silence::Mute => CaseRun::failed(Verdict::Crash, "it closed its channel without an answer"),
+        Silence::Death(exit) => match of_signal(&exit, limits)? {
             Some(run) => run,
             None => CaseRun::failed(
                 Verdict::Crash,
@@ -171,8 +160,7 @@ impl Exception {
     }
 
     pub(crate) fn detail(&self) -> String {
-        let place =
-            if self.line > 0 { format!("line {}: ", self.line) } else { String::new() };
+        let place = if self.line > 0 { format!("line {}: ", self.line) } else { String::new() };
         format!("{place}{}: {}", self.name, shortened(&self.message))
     }
 }
@@ -239,10 +227,9 @@ fn of_value(value: Value, expected: Option<(&Value, Check)>) -> CaseRun {
     let wrong = expected.filter(|(expected, check)| !check.value(expected, &value));
     let (verdict, detail) = match wrong {
         None => (Verdict::Pass, String::new()),
-        Some((expected, _)) => (
-            Verdict::WrongAnswer,
-            format!("expected {}, got {}", shown(expected), shown(&value)),
-        ),
+        Some((expected, _)) => {
+            (Verdict::WrongAnswer, format!("expected {}, got {}", shown(expected), shown(&value)))
+        }
     };
     CaseRun { verdict, detail, output: Some(Output::Value(value)), cpu_ms: 0.0 }
 }

@@ -16,8 +16,8 @@ use std::os::fd::AsFd as _;
 use crate::{
     calls::ceiling,
     job::CaseRun,
-    session::{Event, Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Watch},
-    verdict::{Used, Work, of_load, of_output, of_signal, of_silence, of_status},
+    session::{Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Silence, Watch},
+    verdict::{Used, Work, of_output, of_signal, of_silence, of_status},
     wire::{Feed, Tap},
     zygote::{ForkServer, Process, Role, Zygote, io_fault, timespec},
 };
@@ -52,15 +52,7 @@ fn run_tests(
 ) -> Result<Vec<(CaseRun, u64)>, Fault> {
     let mut watch = Watch::start(session.process(), work.limits);
     session.send(b'P', 0, &work.spec())?;
-    let uncompiled = match session.wait(zygote, &mut watch)? {
-        Event::Frame(frame) if frame.kind == b'R' && frame.number == 0 => None,
-        Event::Frame(frame) => match of_load(&frame) {
-            Some(run) => Some(run),
-            None => Some(of_silence(&Event::Frame(frame), work.limits)?),
-        },
-        event => Some(of_silence(&event, work.limits)?),
-    };
-    if let Some(run) = uncompiled {
+    if let Some(run) = session.load(zygote, &mut watch, work)? {
         return Ok(vec![(run, 0); texts.len()]);
     }
     let mut runs = Vec::with_capacity(texts.len());
@@ -96,9 +88,9 @@ fn run_test(
     streams.stdout.drain().map_err(io)?;
     streams.stderr.drain().map_err(io)?;
     let run = match ended {
-        Ended::Over(over) => of_silence(&Event::Over(over), work.limits)?,
-        Ended::TooMuch => of_silence(&Event::TooMuch, work.limits)?,
-        Ended::Gone if streams.stdout.is_over() => of_silence(&Event::TooMuch, work.limits)?,
+        Ended::Over(over) => of_silence(Silence::Over(over), work.limits)?,
+        Ended::TooMuch => of_silence(Silence::TooMuch, work.limits)?,
+        Ended::Gone if streams.stdout.is_over() => of_silence(Silence::TooMuch, work.limits)?,
         #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds")]
         Ended::Gone if exit.cpu_ms > work.limits.cpu_ms_max as f64 => crate::calls::late(work),
         Ended::Gone => match of_signal(&exit, work.limits)? {

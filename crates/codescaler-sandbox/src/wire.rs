@@ -52,8 +52,7 @@ impl Channel {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
         set_nonblocking(&ours)?;
-        let channel =
-            Channel { fd: ours, incoming: Vec::new(), outgoing: Vec::new(), n_sent: 0 };
+        let channel = Channel { fd: ours, incoming: Vec::new(), outgoing: Vec::new(), n_sent: 0 };
         Ok((channel, theirs))
     }
 
@@ -156,8 +155,7 @@ impl Tap {
     pub(crate) fn new(bytes_max: usize) -> io::Result<(Tap, OwnedFd)> {
         let (ours, theirs) = pipe_with(PipeFlags::CLOEXEC)?;
         set_nonblocking(&ours)?;
-        let tap =
-            Tap { fd: Some(ours), head: Vec::new(), n_bytes: 0, bytes_max, tail: Vec::new() };
+        let tap = Tap { fd: Some(ours), head: Vec::new(), n_bytes: 0, bytes_max, tail: Vec::new() };
         Ok((tap, theirs))
     }
 

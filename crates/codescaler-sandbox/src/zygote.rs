@@ -200,9 +200,8 @@ impl ForkServer {
         if n_bytes == 0 {
             return Err(worker_fault("a zygote died"));
         }
-        let fd = ancillary.drain().find_map(|message| match message {
-            RecvAncillaryMessage::ScmRights(mut fds) => fds.next(),
-            _ => None,
+        let fd = ancillary.drain().find_map(|message| {
+            if let RecvAncillaryMessage::ScmRights(mut fds) = message { fds.next() } else { None }
         });
         Ok((buffer[..n_bytes].to_vec(), fd))
     }
@@ -316,8 +315,7 @@ impl Zygote {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io)?;
-        let mut zygote =
-            Zygote { server: Some(server), child, version: String::new(), n_forks: 0 };
+        let mut zygote = Zygote { server: Some(server), child, version: String::new(), n_forks: 0 };
         match zygote.greet(plan, tester) {
             Ok(version) => {
                 zygote.version = version;

@@ -1,10 +1,12 @@
 //! Programs that cheat, break out or break down: none passes, none escapes, nothing is left.
 //!
 //! The programs stand in `attacks/`, one file per way to call them, separated by lines
-//! `### NUMBER NAME: VERDICT…` with the verdicts that an attack may get. Numbers are those of the
-//! catalogue in the crate's documentation; several programs may share one. In a program `{PID}` is
+//! `### NUMBER NAME: VERDICT…` with the verdicts that an attack may get. Programs with one number
+//! are variations of one idea. In a program `{PID}` is
 //! the test's process, `{PORT}` a port that it listens on, `{SECRET}` a file that holds the right
 //! answer. A program that got where it must not says `ESCAPED`.
+
+#![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,6 +23,7 @@ use codescaler::{
     problem::{Entry, Limits, Test},
     value::Value,
 };
+use rustix::process::{Pid, Signal, kill_process};
 use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandbox};
 
 const ANSWER: &str = "token:5f0c7a";
@@ -41,7 +44,9 @@ fn attacks(text: &str, world: &World) -> Vec<Attack> {
             let (name, verdicts) = title.rsplit_once(": ").unwrap();
             let verdicts = verdicts
                 .split(' ')
-                .map(|word| serde_json::from_value(word.into()).unwrap_or_else(|_| panic!("{title}")))
+                .map(|word| {
+                    serde_json::from_value(word.into()).unwrap_or_else(|_| panic!("{title}"))
+                })
                 .collect();
             let program = program
                 .replace("{PID}", &std::process::id().to_string())
@@ -129,11 +134,20 @@ fn run(level_max: Level, (file, entry, tests): (&str, &Entry, &[Test])) {
             format!("def f(x): return '{ANSWER}'")
         }
     };
-    let again = vec![job(&honest); 8];
-    sandbox.run_all(&again, &mut |_, run| {
-        assert!(run.unwrap().cases.iter().all(|case| case.verdict == Verdict::Pass));
-        ControlFlow::Continue(())
-    });
+    let again = vec![job(&honest); 12];
+    let judge = || {
+        sandbox.run_all(&again, &mut |_, run| {
+            assert!(run.unwrap().cases.iter().all(|case| case.verdict == Verdict::Pass));
+            ControlFlow::Continue(())
+        });
+    };
+    judge();
+    // Somebody kills our own processes: that is a fault, it is tried again, and it is no verdict.
+    for pid in descendants().difference(&before) {
+        let pid = Pid::from_raw(i32::try_from(*pid).unwrap()).unwrap();
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    judge();
     world.assert_untouched();
     drop(sandbox);
     let left: Vec<u32> = descendants().difference(&before).copied().collect();

@@ -13,7 +13,7 @@ use codescaler_sandbox::{CaseRun, Cases, Input, Job, Level, Options, Output, Run
 
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| Sandbox::start(&Options::default()).unwrap())
+    SANDBOX.get_or_init(|| Sandbox::start(&Options::default()).expect("a sandbox"))
 }
 
 const LIMITS: Limits = Limits { cpu_ms_max: 2_000, memory_mib_max: 512 };
@@ -39,8 +39,10 @@ fn method(name: &str) -> Entry {
 }
 
 fn call(args: &str, expected: &str) -> Test {
-    let Value::List(args) = parse_python(args).unwrap() else { panic!("{args} is no list") };
-    Test::Call { args, expected: parse_python(expected).unwrap(), check: Check::CALL }
+    let Value::List(args) = parse_python(args).expect("a literal") else {
+        panic!("{args} is no list")
+    };
+    Test::Call { args, expected: parse_python(expected).expect("a literal"), check: Check::CALL }
 }
 
 fn stdio(stdin: &str, stdout: &str) -> Test {
@@ -97,7 +99,7 @@ fn functions_get_every_verdict() {
     body("def f(: return 1", CompileError, "line 1: SyntaxError");
     body("def f(): return 1\0", CompileError, "");
     body("\tx\n  y", CompileError, "IndentationError");
-    body("def f(): return (" , CompileError, "");
+    body("def f(): return (", CompileError, "");
     body("def f(): return object()", BadValue, "object");
     body("def f(): return f", BadValue, "function");
     body("def f(): return [1, {2: object()}]", BadValue, "object");
@@ -115,10 +117,16 @@ fn functions_get_every_verdict() {
     body("import ctypes\ndef f(): ctypes.string_at(0)", Crash, "signal 11");
     body("def f(n=0): return f(n + 1)", RuntimeError, "RecursionError");
     body("import ctypes\ndef f(): ctypes.CDLL(None).ptrace(0, 0, 0, 0)", SecurityViolation, "");
-    body("import os\ndef f():\n    os.write(3, b'\\xff' * 64)\n    import time\n    time.sleep(60)",
-        ProtocolViolation, "");
-    body("import sys\ndef f():\n    print('noise', file=sys.stderr)\n    print('noise')\n    return 1",
-        Pass, "");
+    body(
+        "import os\ndef f():\n    os.write(3, b'\\xff' * 64)\n    import time\n    time.sleep(60)",
+        ProtocolViolation,
+        "",
+    );
+    body(
+        "import sys\ndef f():\n    print('noise', file=sys.stderr)\n    print('noise')\n    return 1",
+        Pass,
+        "",
+    );
 }
 
 #[test]
@@ -175,9 +183,8 @@ n = getattr(sys, 'kept', 0)
 sys.kept = n + 1
 print(n, input())
 ";
-    let tests: Vec<(Test, Verdict)> = (0..5)
-        .map(|i| (stdio(&format!("{i}"), &format!("0 {i}")), Verdict::Pass))
-        .collect();
+    let tests: Vec<(Test, Verdict)> =
+        (0..5).map(|i| (stdio(&format!("{i}"), &format!("0 {i}")), Verdict::Pass)).collect();
     check(program, &Entry::Stdio, &tests);
 }
 
@@ -187,29 +194,51 @@ fn large_input_and_output_pass_through() {
     check(
         "import sys\nsys.stdout.write(sys.stdin.read())",
         &Entry::Stdio,
-        &[
-            (stdio(&text, &text), Verdict::Pass),
-            (stdio(&text, "0"), Verdict::OutputLimit),
-        ],
+        &[(stdio(&text, &text), Verdict::Pass), (stdio(&text, "0"), Verdict::OutputLimit)],
     );
     // A program that reads nothing of a long input.
     check("print('out')", &Entry::Stdio, &[(stdio(&text, "out"), Verdict::Pass)]);
     let list = format!("[[{}]]", (0..100_000).map(|i| format!("{i},")).collect::<String>());
-    check("def f(x): return sum(x)", &function("f"), &[
-        (call(&list, "4999950000"), Verdict::Pass),
-        (call(&list, "0"), Verdict::WrongAnswer),
-    ]);
-    check("def f(x): return x", &function("f"), &[(call(&list, &list[1..list.len() - 1]), Verdict::Pass)]);
+    check(
+        "def f(x): return sum(x)",
+        &function("f"),
+        &[(call(&list, "4999950000"), Verdict::Pass), (call(&list, "0"), Verdict::WrongAnswer)],
+    );
+    check(
+        "def f(x): return x",
+        &function("f"),
+        &[(call(&list, &list[1..list.len() - 1]), Verdict::Pass)],
+    );
 }
 
 #[test]
 fn values_cross_exactly() {
     for value in [
-        "None", "True", "0", "-1", "12345678901234567890123", "1.5", "float('inf')", "'é\\n'", "b'\\x00'",
-        "[1, [2, (3, {4: {5, 6}})]]", "{'a': None}", "frozenset({1})", "1+2j", "()", "set()", "-0.0",
-        "float('nan')", "[[]]", "'\u{1f600}'",
+        "None",
+        "True",
+        "0",
+        "-1",
+        "12345678901234567890123",
+        "1.5",
+        "float('inf')",
+        "'é\\n'",
+        "b'\\x00'",
+        "[1, [2, (3, {4: {5, 6}})]]",
+        "{'a': None}",
+        "frozenset({1})",
+        "1+2j",
+        "()",
+        "set()",
+        "-0.0",
+        "float('nan')",
+        "[[]]",
+        "'\u{1f600}'",
     ] {
-        check("def f(x): return x", &function("f"), &[(call(&format!("[{value}]"), value), Verdict::Pass)]);
+        check(
+            "def f(x): return x",
+            &function("f"),
+            &[(call(&format!("[{value}]"), value), Verdict::Pass)],
+        );
     }
 }
 
@@ -239,10 +268,11 @@ class Solution:
         heappush(heap, self.n)
         return heap[0] + len(Counter(xs)) + int(math.sqrt(4)) + bisect_left([1], 0) + len(deque())
 ";
-    check(program, &method("count"), &[
-        (call("[[1, 1, 2]]", "5"), Verdict::Pass),
-        (call("[[1, 1, 2]]", "5"), Verdict::Pass),
-    ]);
+    check(
+        program,
+        &method("count"),
+        &[(call("[[1, 1, 2]]", "5"), Verdict::Pass), (call("[[1, 1, 2]]", "5"), Verdict::Pass)],
+    );
     check("class Solution:\n    pass", &method("f"), &[(call("[]", "1"), Verdict::RuntimeError)]);
     // A program that is no method imports by itself.
     body("def f(x: List[int] = None): return 1", Verdict::RuntimeError, "List");
@@ -273,7 +303,8 @@ def f(x):
 #[test]
 fn time_is_cpu_time_and_idling_ends_too() {
     use Verdict::TimeLimit;
-    let run = check_with(SHORT, "while True: pass", &function("f"), &[(call("[]", "1"), TimeLimit)]);
+    let run =
+        check_with(SHORT, "while True: pass", &function("f"), &[(call("[]", "1"), TimeLimit)]);
     assert!(run.cpu_ms >= 140.0, "{run:?}");
     let tests = [(stdio("", ""), TimeLimit), (stdio("", ""), TimeLimit)];
     check_with(SHORT, "while True: pass", &Entry::Stdio, &tests);
@@ -289,7 +320,12 @@ fn time_is_cpu_time_and_idling_ends_too() {
     );
     assert!(run.cases[0].detail.contains("idle"), "{run:?}");
     // C code that looks at no signal.
-    check_with(SHORT, "def f(): return len(str(3 ** 10 ** 7))", &function("f"), &[(call("[]", "1"), TimeLimit)]);
+    check_with(
+        SHORT,
+        "def f(): return len(str(3 ** 10 ** 7))",
+        &function("f"),
+        &[(call("[]", "1"), TimeLimit)],
+    );
     check_with(SHORT, "x = 3 ** 10 ** 7 % 10 ** 6", &Entry::Stdio, &[(stdio("", ""), TimeLimit)]);
 }
 
@@ -308,8 +344,12 @@ fn the_rest_is_skipped_after_a_failure_on_request() {
         assert_eq!(verdicts, [first, last], "{program}");
     }
     let tests = [stdio("", "b"), stdio("", "a")];
-    let job = Job { stop_at_first_failure: true, ..job("print('a')", &Entry::Stdio, Cases::Tests(&tests)) };
-    let verdicts: Vec<Verdict> = sandbox().run(&job).unwrap().cases.iter().map(|case| case.verdict).collect();
+    let job = Job {
+        stop_at_first_failure: true,
+        ..job("print('a')", &Entry::Stdio, Cases::Tests(&tests))
+    };
+    let verdicts: Vec<Verdict> =
+        sandbox().run(&job).unwrap().cases.iter().map(|case| case.verdict).collect();
     assert_eq!(verdicts, [Verdict::WrongAnswer, Verdict::Skipped]);
 }
 
@@ -343,25 +383,39 @@ def check(candidate):
     assert candidate('a', b='b') == 'ab', 'text'
 check(add)
 ";
-    check(program, &Entry::Script, &[
-        (script(heval), Pass),
-        (script("assert add(1, 1) == 3"), WrongAnswer),
-        (script("assert many() == [(1, 'a'), {2: 3.5}]"), Pass),
-        (script("x = many()\nx.append(1)\nassert len(x) == 3 and len(many()) == 2"), Pass),
-        (script("try:\n    bad(1)\n    assert False\nexcept ValueError as e:\n    assert 'x is 1' in str(e)"), Pass),
-        (script("bad(1)"), RuntimeError),
-        (script("try:\n    odd()\nexcept KeyError: pass"), Pass),
-        (script("s = Stack()\ns.push(3)\ns.push([4])\nassert s.pop() == [4] and s.items == [3]"), Pass),
-        (script("assert missing(1)"), RuntimeError),
-        (script("assert PI == 3 and add.__name__ == 'add'"), Pass),
-        (script("assert list(twice()) == [1, 2]"), Pass),
-        (script("assert thing() == 1"), BadValue),
-        (script("assert not thing()"), BadValue),
-        (script("assert [thing()] == [1]"), BadValue),
-        (script("memory()"), MemoryLimit),
-        (script("import numpy as np\nassert np.allclose(add(1.0, 1e-9), 1.0)"), Pass),
-        (script("assert add(2, 2) == 4"), Pass),
-    ]);
+    check(
+        program,
+        &Entry::Script,
+        &[
+            (script(heval), Pass),
+            (script("assert add(1, 1) == 3"), WrongAnswer),
+            (script("assert many() == [(1, 'a'), {2: 3.5}]"), Pass),
+            (script("x = many()\nx.append(1)\nassert len(x) == 3 and len(many()) == 2"), Pass),
+            (
+                script(
+                    "try:\n    bad(1)\n    assert False\nexcept ValueError as e:\n    assert 'x is 1' in str(e)",
+                ),
+                Pass,
+            ),
+            (script("bad(1)"), RuntimeError),
+            (script("try:\n    odd()\nexcept KeyError: pass"), Pass),
+            (
+                script(
+                    "s = Stack()\ns.push(3)\ns.push([4])\nassert s.pop() == [4] and s.items == [3]",
+                ),
+                Pass,
+            ),
+            (script("assert missing(1)"), RuntimeError),
+            (script("assert PI == 3 and add.__name__ == 'add'"), Pass),
+            (script("assert list(twice()) == [1, 2]"), Pass),
+            (script("assert thing() == 1"), BadValue),
+            (script("assert not thing()"), BadValue),
+            (script("assert [thing()] == [1]"), BadValue),
+            (script("memory()"), MemoryLimit),
+            (script("import numpy as np\nassert np.allclose(add(1.0, 1e-9), 1.0)"), Pass),
+            (script("assert add(2, 2) == 4"), Pass),
+        ],
+    );
 }
 
 #[test]
@@ -374,14 +428,23 @@ def loop():
     while True: pass
 def one(): return 1
 ";
-    check_with(SHORT, program, &Entry::Script, &[
-        (script("assert one() == 1"), Pass),
-        (script("die()"), Crash),
-        (script("assert one() == 1"), Pass),
-        (script("loop()"), TimeLimit),
-        (script("assert one() == 1"), Pass),
-    ]);
-    check("def f(:", &Entry::Script, &[(script("f()"), CompileError), (script("f()"), CompileError)]);
+    check_with(
+        SHORT,
+        program,
+        &Entry::Script,
+        &[
+            (script("assert one() == 1"), Pass),
+            (script("die()"), Crash),
+            (script("assert one() == 1"), Pass),
+            (script("loop()"), TimeLimit),
+            (script("assert one() == 1"), Pass),
+        ],
+    );
+    check(
+        "def f(:",
+        &Entry::Script,
+        &[(script("f()"), CompileError), (script("f()"), CompileError)],
+    );
 }
 
 #[test]
@@ -393,12 +456,16 @@ def sorted(x): return [1]
 def abs(x): return 7
 def solve(x): return [2, 1]
 ";
-    check(program, &Entry::Script, &[
-        (script("assert sum(10, 15) == 25"), Verdict::Pass),
-        (script("assert sorted(solve(1)) == [1]"), Verdict::WrongAnswer),
-        (script("assert len(solve(1)) == 3"), Verdict::WrongAnswer),
-        (script("assert abs(-7) == 7"), Verdict::Pass),
-    ]);
+    check(
+        program,
+        &Entry::Script,
+        &[
+            (script("assert sum(10, 15) == 25"), Verdict::Pass),
+            (script("assert sorted(solve(1)) == [1]"), Verdict::WrongAnswer),
+            (script("assert len(solve(1)) == 3"), Verdict::WrongAnswer),
+            (script("assert abs(-7) == 7"), Verdict::Pass),
+        ],
+    );
 }
 
 #[test]
@@ -416,11 +483,15 @@ fn a_broken_test_is_a_fault() {
     broken("def f(): return 1", &Entry::Stdio, call("[]", "1"));
     broken("def f(): return 1", &function("f"), stdio("", ""));
     broken("def f(): return 1", &Entry::Script, call("[]", "1"));
-    broken("def f(x): return 1", &function("f"), Test::Call {
-        args: vec![Value::Set(vec![Value::List(vec![])])],
-        expected: Value::Null,
-        check: Check::Exact,
-    });
+    broken(
+        "def f(x): return 1",
+        &function("f"),
+        Test::Call {
+            args: vec![Value::Set(vec![Value::List(vec![])])],
+            expected: Value::Null,
+            check: Check::Exact,
+        },
+    );
 }
 
 #[test]
@@ -434,13 +505,16 @@ fn other_languages_are_missing() {
 fn inputs_give_outputs() {
     let entry = function("f");
     let inputs = [Input::Args(vec![Value::Int(1)]), Input::Args(vec![Value::Int(0)])];
-    let run = sandbox().run(&job("def f(x): return {1 // x}", &entry, Cases::Inputs(&inputs))).unwrap();
+    let run =
+        sandbox().run(&job("def f(x): return {1 // x}", &entry, Cases::Inputs(&inputs))).unwrap();
     let seen: Vec<(Verdict, Option<Output>)> =
         run.cases.into_iter().map(|CaseRun { verdict, output, .. }| (verdict, output)).collect();
     let one = Output::Value(Value::Set(vec![Value::Int(1)]));
     assert_eq!(seen, [(Verdict::Pass, Some(one)), (Verdict::RuntimeError, None)]);
     let inputs = [Input::Stdin("3".to_owned())];
-    let run = sandbox().run(&job("print(input(), ' ')\nprint()", &Entry::Stdio, Cases::Inputs(&inputs))).unwrap();
+    let run = sandbox()
+        .run(&job("print(input(), ' ')\nprint()", &Entry::Stdio, Cases::Inputs(&inputs)))
+        .unwrap();
     assert_eq!(run.cases[0].output, Some(Output::Text("3".to_owned())));
 }
 

@@ -91,7 +91,6 @@ def new_namespaces():
 
     Only this process goes on; the one that was called stays behind to reap it.
     """
-    opened = open_libraries()
     uid, gid = os.geteuid(), os.getegid()
     # As root, nobody inside is nobody outside; without root only the own id can be mapped.
     outside = (NOBODY, NOBODY) if uid == 0 else (uid, gid)
@@ -127,6 +126,8 @@ def new_namespaces():
         _, status = os.waitpid(helper, 0)
     if status != 0:
         raise OSError(1, "the user and group maps cannot be written")
+    # In the new mount namespace already, but not yet as a user who may go nowhere.
+    opened = open_libraries()
     os.setresgid(NOBODY, NOBODY, NOBODY)
     os.setresuid(NOBODY, NOBODY, NOBODY)
     inner = os.fork()
@@ -220,16 +221,11 @@ class Program(ctypes.Structure):
 
 
 def filter_call(instructions):
-    """The arguments of the call that puts a filter in force."""
+    """The arguments of the call that puts a filter in force, and the filter's bytes."""
     buffer = ctypes.create_string_buffer(instructions, len(instructions))
     program = Program(len(instructions) // 8, ctypes.addressof(buffer))
     program.kept = buffer
-    return PR_SET_SECCOMP, c_long(2), ctypes.byref(program), c_long(0), c_long(0)
-
-
-def program_filter(pid):
-    me = pid.to_bytes(4, "little")
-    return filter_call(PLAN["filter_program"].replace(PLAN["pid_mark"], me))
+    return (PR_SET_SECCOMP, c_long(2), ctypes.byref(program), c_long(0), c_long(0)), buffer
 
 
 def seccomp(call):
@@ -238,8 +234,10 @@ def seccomp(call):
 
 def confine_zygote():
     """Puts in place, once, what all programs of this zygote share."""
-    global FILTER_PID_1
-    FILTER_PID_1 = program_filter(1)
+    global FILTER_CALL, FILTER, FILTER_PIDS
+    bytes_, mark = PLAN["filter_program"], PLAN["pid_mark"]
+    FILTER_CALL, FILTER = filter_call(bytes_)
+    FILTER_PIDS = [at for at in range(0, len(bytes_), 4) if bytes_[at : at + 4] == mark]
     if PLAN["namespaces"]:
         try:
             new_namespaces()
@@ -267,7 +265,7 @@ def confine_zygote():
             raise Step("landlock", str(error)) from error
     if PLAN["seccomp"]:
         try:
-            seccomp(filter_call(PLAN["filter_zygote"]))
+            seccomp(filter_call(PLAN["filter_zygote"])[0])
         except OSError as error:
             raise Step("seccomp", str(error)) from error
 
@@ -316,6 +314,8 @@ def enter(memory_bytes, cpu_seconds):
     if PLAN["namespaces"]:
         resource.setrlimit(resource.RLIMIT_NPROC, (THREADS_MAX, THREADS_MAX))
     if PLAN["seccomp"]:
-        pid = os.getpid()
-        seccomp(FILTER_PID_1 if pid == 1 else program_filter(pid))
+        me = os.getpid().to_bytes(4, "little")
+        for at in FILTER_PIDS:
+            FILTER[at : at + 4] = me
+        seccomp(FILTER_CALL)
     limit(resource.RLIMIT_AS, memory_bytes)

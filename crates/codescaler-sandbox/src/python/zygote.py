@@ -5,6 +5,7 @@
 
 import _socket
 import array
+import atexit
 import gc
 import marshal
 import posix
@@ -214,12 +215,11 @@ def program_globals(spec, name):
     return names
 
 
-def harmless_environment(spec):
-    """No trace of the harness where programs look first, and numbers that repeat."""
-    for name in ("ctypes", "ctypes._endian", "_ctypes"):
-        sys.modules.pop(name, None)
-    sys.argv = ["program.py"]
-    sys.modules["random"].seed(spec["seed"])
+def read_spec():
+    """The program, and how it is to be run; from here on randomness repeats."""
+    spec = marshal.loads(read_frame()[2])
+    SEED(RANDOM, spec["seed"])
+    return spec
 
 
 def compiled(spec):
@@ -235,8 +235,7 @@ def compiled(spec):
 
 def run_calls():
     """Loads a program and answers calls, one at a time, until the supervisor is done with us."""
-    spec = marshal.loads(read_frame()[2])
-    harmless_environment(spec)
+    spec = read_spec()
     code = compiled(spec)
     if code is None:
         return
@@ -280,8 +279,7 @@ def run_remote():
 
     What is no plain value stays here; the tester gets its number.
     """
-    spec = marshal.loads(read_frame()[2])
-    harmless_environment(spec)
+    spec = read_spec()
     code = compiled(spec)
     if code is None:
         return
@@ -329,8 +327,7 @@ def run_remote():
 
 def run_whole():
     """Compiles a program, then forks once per test: every test gets a process that never ran."""
-    spec = marshal.loads(read_frame()[2])
-    harmless_environment(spec)
+    spec = read_spec()
     code = compiled(spec)
     if code is None:
         return
@@ -360,8 +357,6 @@ def main(code, names):
         threading = sys.modules.get("threading")
         if threading is not None:
             threading._shutdown()
-        import atexit
-
         atexit._run_exitfuncs()
         for stream in (sys.stdout, sys.__stdout__, sys.stderr):
             if stream is not None and not stream.closed:
@@ -428,7 +423,7 @@ ROLES = {b"c": run_calls, b"r": run_remote}
 
 def start():
     """Warms up, confines itself, says so, serves."""
-    global PLAN, PRELUDE, DICTIONARIES, SCALARS, CONTAINERS
+    global PLAN, PRELUDE, DICTIONARIES, SCALARS, CONTAINERS, RANDOM, SEED
     os.dup2(0, CONTROL, inheritable=False)
     empty_read, empty_write = os.pipe()
     os.dup2(empty_read, 0)
@@ -452,6 +447,14 @@ def start():
         exec(compile(PLAN["tester"], "<tester>", "exec"), globals())
         ROLES[b"t"] = run_tester
     confine_zygote()
+    # No trace of the harness where programs look first. (What protects us is not here.)
+    for module in ("ctypes", "ctypes._endian", "_ctypes"):
+        del sys.modules[module]
+    sys.argv = ["program.py"]
+    sys.orig_argv = ["python3", "program.py"]
+    random = sys.modules["random"]
+    # The generator's own method, below the layers of the module.
+    RANDOM, SEED = random._inst, random._inst.__class__.__base__.seed
     gc.collect()
     gc.freeze()
     control.send(b"H" + marshal.dumps("%d.%d.%d" % sys.version_info[:3], 2))

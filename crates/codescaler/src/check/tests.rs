@@ -27,7 +27,10 @@ fn value(check: Check, right: &[(&str, &str)], wrong: &[(&str, &str)]) {
         assert!(check.value(&literal(expected), &literal(actual)), "{check:?} {expected} {actual}");
     }
     for (expected, actual) in wrong {
-        assert!(!check.value(&literal(expected), &literal(actual)), "{check:?} {expected} {actual}");
+        assert!(
+            !check.value(&literal(expected), &literal(actual)),
+            "{check:?} {expected} {actual}"
+        );
     }
 }
 
@@ -302,7 +305,8 @@ fn evalplus_is_near_only_among_floats() {
 
 #[test]
 fn canonical_bytes_tell_structure() {
-    let different = ["[[], []]", "[[[]]]", "[]", "['', '']", "['']", "((),)", "{(): []}", "{'': ''}"];
+    let different =
+        ["[[], []]", "[[[]]]", "[]", "['', '']", "['']", "((),)", "{(): []}", "{'': ''}"];
     for (at, left) in different.iter().enumerate() {
         for right in &different[at + 1..] {
             assert_ne!(super::canonical(&literal(left)), super::canonical(&literal(right)));

@@ -128,9 +128,8 @@ impl Decimal {
         if digits.is_empty() {
             return Some(Decimal::Finite { negative: false, digits, exponent: 0 });
         }
-        let exponent = exponent
-            .checked_add(i64::try_from(whole.len()).ok()?)?
-            .checked_sub(leading_zeros)?;
+        let exponent =
+            exponent.checked_add(i64::try_from(whole.len()).ok()?)?.checked_sub(leading_zeros)?;
         Some(Decimal::Finite { negative, digits, exponent })
     }
 }

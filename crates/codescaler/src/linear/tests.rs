@@ -3,24 +3,14 @@
 use expect_test::expect;
 
 use super::*;
-use crate::{
-    problem::{Entry, Limits, Meta, Tests},
-    record::Extra,
-    seed::Rng,
-};
+use crate::{record::Extra, seed::Rng};
 
 fn problem(statement: &str) -> Problem {
-    Problem {
-        id: "p".to_owned(),
-        statement: statement.to_owned(),
-        starter: "def f(xs):".to_owned(),
-        language: Language::Python,
-        entry: Entry::Function { name: "f".to_owned() },
-        tests: Tests::default(),
-        limits: Limits::default(),
-        meta: Meta::default(),
-        extra: Extra::new(),
-    }
+    serde_json::from_value(serde_json::json!({
+        "id": "p", "statement": statement, "starter": "def f(xs):", "language": "python",
+        "entry": {"kind": "function", "name": "f"},
+    }))
+    .unwrap()
 }
 
 fn view(text: &str) -> ProgramView<'_> {
