@@ -250,6 +250,7 @@ fn execute_batch(
             places.push(place);
             jobs.push(Job {
                 program,
+                prelude: &item.problem.prelude,
                 language: item.candidate.language,
                 entry: &item.problem.entry,
                 cases: Cases::Tests(tests_of(item, work.suite)),

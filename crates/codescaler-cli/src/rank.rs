@@ -146,6 +146,7 @@ fn run_visible(
     for r in ranked.iter_mut().filter(|r| r.score.is_some()) {
         let job = Job {
             program: &r.program,
+            prelude: &problem.prelude,
             language: r.language,
             entry: &problem.entry,
             cases: Cases::Tests(tests),

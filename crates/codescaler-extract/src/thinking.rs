@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use memchr::memmem;
 
-/// The marks around thinking that reasoning models write.
+/// The marks that language models trained to reason put around their thinking.
 const MARKS: [(&str, &str); 7] = [
     ("<think>", "</think>"),
     ("<thinking>", "</thinking>"),

@@ -49,6 +49,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let problem = problems.get(&candidate.problem)?;
         Some(Job {
             program: candidate.program.as_deref()?,
+            prelude: "",
             language: candidate.language,
             entry: &problem.entry,
             cases: Cases::Tests(&tests[candidate.problem.as_str()]),

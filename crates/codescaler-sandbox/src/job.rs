@@ -14,6 +14,9 @@ use codescaler::{
 pub struct Job<'a> {
     /// The program's text.
     pub program: &'a str,
+    /// Code that runs before it, in the same names: what the source's own judge puts there. Where
+    /// it is empty, the sandbox's [`Prelude`](crate::Prelude) decides.
+    pub prelude: &'a str,
     /// Its language.
     pub language: Language,
     /// How it is called.

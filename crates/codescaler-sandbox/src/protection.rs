@@ -98,7 +98,8 @@ impl Protection {
             program: include_str!("python/probe.py"),
             target: (None, Some("probe")),
             limits,
-            prelude: false,
+            prelude: "",
+            common_names: false,
             seed: 0,
             stop_at_first_failure: false,
         };

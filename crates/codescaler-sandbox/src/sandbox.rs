@@ -255,11 +255,13 @@ impl Sandbox {
             program: job.program,
             target,
             limits: job.limits,
-            prelude: match self.options.prelude {
-                Prelude::Methods => matches!(job.entry, Entry::Method { .. }),
-                Prelude::Everything => true,
-                Prelude::Nothing => false,
-            },
+            prelude: job.prelude,
+            common_names: job.prelude.is_empty()
+                && match self.options.prelude {
+                    Prelude::Methods => matches!(job.entry, Entry::Method { .. }),
+                    Prelude::Everything => true,
+                    Prelude::Nothing => false,
+                },
             seed: self.options.seed,
             stop_at_first_failure: job.stop_at_first_failure,
         };

@@ -22,7 +22,10 @@ pub(crate) struct Work<'a> {
     /// Class and name of what is called.
     pub(crate) target: (Option<&'a str>, Option<&'a str>),
     pub(crate) limits: Limits,
-    pub(crate) prelude: bool,
+    /// Code that runs before the program; empty for none.
+    pub(crate) prelude: &'a str,
+    /// Whether the program starts with LiveCodeBench's names.
+    pub(crate) common_names: bool,
     pub(crate) seed: u64,
     pub(crate) stop_at_first_failure: bool,
 }
@@ -38,7 +41,8 @@ impl Work<'_> {
             (text("code"), text(self.program)),
             (text("class"), name(self.target.0)),
             (text("name"), name(self.target.1)),
-            (text("prelude"), Value::Bool(self.prelude)),
+            (text("prelude"), text(self.prelude)),
+            (text("common_names"), Value::Bool(self.common_names)),
             (text("seed"), Value::Int(seed)),
         ]))
     }
@@ -209,7 +213,7 @@ pub(crate) fn of_answer(
             Verdict::BadValue,
             format!("no plain value: {}", shortened(&String::from_utf8_lossy(&frame.payload))),
         ),
-        b'L' => CaseRun::failed(Verdict::OutputLimit, "a value of more than 1 MiB"),
+        b'L' => CaseRun::failed(Verdict::OutputLimit, "a value of more than 8 MiB"),
         b'U' => {
             return Err(Fault {
                 kind: FaultKind::Test,

@@ -27,7 +27,7 @@ pub(crate) struct Frame {
 const HEADER_BYTES: usize = 9;
 
 /// A frame from a program is never longer than a value may be, and a name and a message.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = (1 << 20) + (1 << 14);
+pub(crate) const PAYLOAD_BYTES_MAX: usize = (8 << 20) + (1 << 14);
 
 /// What a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -23,8 +23,8 @@ use codescaler::{
     problem::{Entry, Limits, Test},
     value::Value,
 };
-use rustix::process::{Pid, Signal, kill_process};
 use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandbox};
+use rustix::process::{Pid, Signal, kill_process};
 
 const ANSWER: &str = "token:5f0c7a";
 const LIMITS: Limits = Limits { cpu_ms_max: 300, memory_mib_max: 256 };
@@ -111,6 +111,7 @@ fn run(level_max: Level, (file, entry, tests): (&str, &Entry, &[Test])) {
     assert!(sandbox.protection().level() >= Level::L1);
     let job = |program| Job {
         program,
+        prelude: "",
         language: Language::Python,
         entry,
         cases: Cases::Tests(tests),

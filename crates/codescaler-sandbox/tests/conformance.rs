@@ -22,6 +22,7 @@ const SHORT: Limits = Limits { cpu_ms_max: 150, memory_mib_max: 512 };
 fn job<'a>(program: &'a str, entry: &'a Entry, cases: Cases<'a>) -> Job<'a> {
     Job {
         program,
+        prelude: "",
         language: Language::Python,
         entry,
         cases,
@@ -107,7 +108,7 @@ fn functions_get_every_verdict() {
     body("def f(): return '\\ud800'", BadValue, "surrogates");
     body("def f():\n    a = []\n    a.append(a)\n    return a", BadValue, "");
     body("def f():\n    a = []\n    for _ in range(100): a = [a]\n    return a", BadValue, "deep");
-    body("def f(): return 'x' * (2 << 20)", OutputLimit, "1 MiB");
+    body("def f(): return 'x' * (9 << 20)", OutputLimit, "8 MiB");
     body("def f(): return 1 << (1 << 20)", BadValue, "bits");
     body("def f(): print('x' * (2 << 20)); return 1", OutputLimit, "standard output");
     body("def f(): return len(bytearray(1 << 33))", MemoryLimit, "MemoryError");
@@ -140,6 +141,8 @@ fn whole_programs_get_every_verdict() {
     whole("import sys\nprint('out')\nsys.exit('bad luck')", RuntimeError, "bad luck");
     whole("import sys\nprint('out')\nsys.exit()", Pass, "");
     whole("import os, sys\nprint('out')\nsys.stdout.flush()\nos._exit(0)", Pass, "");
+    whole("print('out')\nexit()", Pass, "");
+    whole("print('out')\nquit(2)", RuntimeError, "status 2");
     whole("print('out'", CompileError, "line 1");
     whole("import os\nos.abort()", Crash, "signal");
     whole("import ctypes\nctypes.string_at(0)", Crash, "signal 11");

@@ -60,7 +60,13 @@ pub struct Source {
 
 impl Default for Source {
     fn default() -> Source {
-        Source { name: String::new(), temperature: None, count: 1, license: None, extra: Extra::new() }
+        Source {
+            name: String::new(),
+            temperature: None,
+            count: 1,
+            license: None,
+            extra: Extra::new(),
+        }
     }
 }
 

@@ -56,7 +56,8 @@ fn text<'a>(lines: &mut std::iter::Peekable<impl Iterator<Item = &'a str>>) -> O
     let ends = |line: &str| {
         if fenced { line.trim_start().starts_with("```") } else { line.trim().is_empty() }
     };
-    while let Some(line) = lines.next_if(|line| !ends(line) && (fenced || heading(line).is_none())) {
+    while let Some(line) = lines.next_if(|line| !ends(line) && (fenced || heading(line).is_none()))
+    {
         text.push_str(line);
         text.push('\n');
     }

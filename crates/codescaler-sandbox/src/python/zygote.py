@@ -19,7 +19,7 @@ globals().update({k: v for k, v in vars(__builtins__).items() if not k.startswit
 HEADER = struct.Struct("<IBI")
 FORK = struct.Struct("<cQQ")
 EXIT = struct.Struct("<ciQQ")
-VALUE_BYTES_MAX = 1 << 20
+VALUE_BYTES_MAX = 8 << 20
 OUT_OF_MEMORY = 97
 
 
@@ -206,12 +206,15 @@ def program_globals(spec, name):
     """The names a program starts with, in a module that `sys.modules` knows."""
     module = type(sys)(name)
     names = module.__dict__
-    if spec["prelude"]:
+    if spec["common_names"]:
         names.update(PRELUDE)
         names["__name__"], names["__doc__"] = name, None
         sys.setrecursionlimit(RECURSION_MAX)
     names["__builtins__"] = sys.modules["builtins"]
     sys.modules[name] = module
+    if spec["prelude"]:
+        exec(compile(spec["prelude"], "<prelude>", "exec", dont_inherit=True), names)
+        sys.setrecursionlimit(RECURSION_MAX)
     return names
 
 
@@ -447,6 +450,8 @@ def start():
         exec(compile(PLAN["tester"], "<tester>", "exec"), globals())
         ROLES[b"t"] = run_tester
     confine_zygote()
+    # What the `site` module would have put there, and programs use.
+    vars(__builtins__).update(exit=sys.exit, quit=sys.exit)
     # No trace of the harness where programs look first. (What protects us is not here.)
     for module in ("ctypes", "ctypes._endian", "_ctypes"):
         del sys.modules[module]

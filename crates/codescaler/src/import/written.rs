@@ -48,13 +48,27 @@ impl<'de> Deserialize<'de> for Flag {
 }
 
 /// Who wrote a text, with the number of samples.
-#[derive(Default, Deserialize)]
-#[serde(untagged)]
+#[derive(Default)]
 enum Writers {
     #[default]
     Unknown,
     Names(Vec<String>),
     Counts(serde_json::Map<String, Json>),
+}
+
+impl<'de> Deserialize<'de> for Writers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Writers, D::Error> {
+        match Json::deserialize(deserializer)? {
+            Json::Null => Ok(Writers::Unknown),
+            Json::Object(counts) => Ok(Writers::Counts(counts)),
+            Json::Array(names) => {
+                serde_json::from_value(names.into()).map(Writers::Names).map_err(de::Error::custom)
+            }
+            other @ (Json::Bool(_) | Json::Number(_) | Json::String(_)) => {
+                Err(de::Error::custom(format!("{other} names no writers")))
+            }
+        }
+    }
 }
 
 impl Writers {

@@ -94,9 +94,9 @@ fn bad_files_are_refused_with_their_place() {
         r#"{"format":"codescaler/problems","version":1}
 {"id":"a","statement":"","language":"python","entry":{"kind":"stdio"},"tests":{"visible":[{"stdin":"1"}]}}
 "#,
-        expect![
-            "f.jsonl, line 2: key \"tests.visible[0]\": a test has stdin and stdout, or args and expected, or code at line 1 column 102"
-        ],
+        expect![[
+            r#"f.jsonl, line 2: key "tests.visible[0]": a test has stdin and stdout, or args and expected, or code, at column 104"#
+        ]],
     );
 }
 
