@@ -16,6 +16,7 @@ use crate::{
     failure::{Failure, Outcome},
     files::{Joined, Opened, Output, Problems, fingerprint},
     groups::Groups,
+    score::Scorer,
     terminal::Terminal,
 };
 
@@ -43,12 +44,27 @@ pub(crate) struct EvidenceOptions {
 }
 
 impl EvidenceOptions {
-    /// Reads the groups; without a scores file, `scorer` scores them.
-    pub(crate) fn read<'a>(
+    /// Reads the groups; without a scores file, a linear reward model scores them: the one given,
+    /// or the one in the box.
+    pub(crate) fn read_scored<'a>(
         &self,
         terminal: Terminal,
         problems: &'a Problems,
-        scorer: Option<&crate::score::Scorer>,
+        reward_model: Option<&Path>,
+    ) -> Result<Groups<'a>, Failure> {
+        let scorer = match self.scores {
+            Some(_) => None,
+            None => Some(Scorer::linear(reward_model)?),
+        };
+        self.read(terminal, problems, scorer.as_ref())
+    }
+
+    /// Reads the groups; without a scores file, `scorer` scores them.
+    fn read<'a>(
+        &self,
+        terminal: Terminal,
+        problems: &'a Problems,
+        scorer: Option<&Scorer>,
     ) -> Result<Groups<'a>, Failure> {
         let candidates = Joined::open(&self.candidates, problems)?;
         let mut groups = Groups::read(problems, candidates, self.policy, scorer)?;

@@ -3,6 +3,7 @@
 use codescaler::{
     check::{Check, canonical},
     execution::Verdict,
+    inputs::Input,
     language::Language,
     problem::{Entry, Limits, Test},
     seed::digest,
@@ -37,15 +38,6 @@ pub enum Cases<'a> {
     /// Inputs without expected outputs: what comes out is the evidence, and
     /// [`Verdict::Pass`] means that something usable did.
     Inputs(&'a [Input]),
-}
-
-/// An input without an expected output.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Input {
-    /// All of standard input.
-    Stdin(String),
-    /// Positional arguments of one call.
-    Args(Vec<Value>),
 }
 
 /// What running a program gave.

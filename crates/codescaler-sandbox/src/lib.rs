@@ -33,7 +33,7 @@ mod wire;
 mod zygote;
 
 pub use doctor::{Report, Runtime, doctor};
-pub use job::{CaseRun, Cases, Input, Job, Output, Run};
+pub use job::{CaseRun, Cases, Job, Output, Run};
 pub use protection::{Level, Protection};
 pub use sandbox::{Options, Sandbox, StartError};
 pub use zygote::Prelude;

@@ -103,12 +103,13 @@ impl Protection {
             seed: 0,
             stop_at_first_failure: false,
         };
-        let owner = i64::from(rustix::process::geteuid().as_raw());
-        let arguments = [Value::Int(owner)];
-        let runs = calls::run(zygote, &work, &[(&arguments, None)], &mut Used::default())?;
-        let Some(Output::Value(Value::Dict(found))) = runs[0].output.clone() else {
+        let runs = calls::run(zygote, &work, &[(&[], None)], &mut Used::default())?;
+        let Some(Output::Value(Value::Dict(mut found))) = runs[0].output.clone() else {
             return Err(worker_fault(format!("the probe fails: {}", runs[0].detail)));
         };
+        // A program sees only what its user is called inside.
+        let is_other_user = zygote.user() != Some(rustix::process::geteuid().as_raw());
+        found.push((Value::Str(OTHER_USER.to_owned()), Value::Bool(is_other_user)));
         let holds = |name: &str| found.contains(&(Value::Str(name.to_owned()), Value::Bool(true)));
         let level = if !LAYERS_L1.iter().all(|layer| holds(layer)) {
             Level::L0
@@ -129,7 +130,7 @@ impl Protection {
     }
 }
 
-/// What the probe tries; the names are its keys.
+/// What the probe tries; the names are its keys, the last one's apart.
 const LAYERS_L1: [&str; 7] = [
     "no new processes",
     "no other programs",

@@ -370,6 +370,13 @@ impl Zygote {
         &self.version
     }
 
+    /// The user that it runs as, as this machine's kernel knows it.
+    pub(crate) fn user(&self) -> Option<u32> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
+        line.split_whitespace().nth(1)?.parse().ok()
+    }
+
     /// Where to ask for forks.
     pub(crate) fn server(&self) -> &ForkServer {
         self.server.as_ref().expect("the socket is closed only when the zygote is given up")

@@ -5,11 +5,12 @@ use std::{collections::BTreeSet, ops::ControlFlow, sync::OnceLock};
 use codescaler::{
     check::Check,
     execution::{FaultKind, Verdict},
+    inputs::Input,
     language::Language,
     problem::{Entry, Limits, Test},
     value::{Value, literal::parse_python},
 };
-use codescaler_sandbox::{CaseRun, Cases, Input, Job, Level, Options, Output, Run, Sandbox};
+use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandbox};
 
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();

@@ -17,7 +17,6 @@ use crate::{
     failure::{Failure, Outcome},
     files::Problems,
     groups::{Group, Groups, Member},
-    score::Scorer,
     select::EvidenceOptions,
     table::table,
     terminal::Terminal,
@@ -57,11 +56,8 @@ const KS: [u64; 7] = [1, 2, 4, 8, 16, 32, 64];
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problems = Problems::read(&options.evidence.problems)?;
-    let scorer = match options.evidence.scores {
-        Some(_) => None,
-        None => Some(Scorer::linear(options.reward_model.as_deref())?),
-    };
-    let mut groups = options.evidence.read(terminal, &problems, scorer.as_ref())?;
+    let mut groups =
+        options.evidence.read_scored(terminal, &problems, options.reward_model.as_deref())?;
     let pool = options.pool.apply(&mut groups, &options.evidence.candidates)?;
     let seed = options.pool.seed;
     let rows = [

@@ -15,7 +15,6 @@ use crate::{
     failure::{Failure, Outcome},
     files::Problems,
     groups::Groups,
-    score::Scorer,
     select::{EvidenceOptions, Rules},
     table::table,
     terminal::Terminal,
@@ -71,11 +70,8 @@ pub(crate) struct Row {
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problems = Problems::read(&options.evidence.problems)?;
-    let scorer = match options.evidence.scores {
-        Some(_) => None,
-        None => Some(Scorer::linear(options.reward_model.as_deref())?),
-    };
-    let mut groups = options.evidence.read(terminal, &problems, scorer.as_ref())?;
+    let mut groups =
+        options.evidence.read_scored(terminal, &problems, options.reward_model.as_deref())?;
     let pool = options.pool.apply(&mut groups, &options.evidence.candidates)?;
     let rules = options.rules.resolve(terminal, &groups);
     let rows = measure(&groups, &rules, options.pool.seed)?;

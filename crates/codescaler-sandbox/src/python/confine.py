@@ -92,10 +92,7 @@ def new_namespaces():
     Only this process goes on; the one that was called stays behind to reap it.
     """
     uid, gid = os.geteuid(), os.getegid()
-    # As root, nobody inside is nobody outside; without root only the own id can be mapped.
-    outside = (NOBODY, NOBODY) if uid == 0 else (uid, gid)
     ready_read, ready_write = os.pipe()
-    done_read, done_write = os.pipe()
     me = os.getpid()
     helper = os.fork()
     if helper == 0:
@@ -104,25 +101,21 @@ def new_namespaces():
         try:
             os.close(ready_write)
             if os.read(ready_read, 1) == b"u":
-                for name, text in (
-                    ("setgroups", "deny"),
-                    ("gid_map", f"{NOBODY} {outside[1]} 1"),
-                    ("uid_map", f"{NOBODY} {outside[0]} 1"),
-                ):
-                    with open(f"/proc/{me}/{name}", "w") as file:
-                        file.write(text)
+                write_maps(me, uid, gid)
                 status = 0
         finally:
             os._exit(status)
     flags = CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS
     try:
-        if uid == 0:
+        try:
             os.setgroups([])
+        except OSError:
+            pass
         checked(C.unshare(flags), "unshare")
         os.write(ready_write, b"u")
     finally:
-        for fd in (ready_read, ready_write, done_read, done_write):
-            os.close(fd)
+        os.close(ready_read)
+        os.close(ready_write)
         _, status = os.waitpid(helper, 0)
     if status != 0:
         raise OSError(1, "the user and group maps cannot be written")
@@ -140,6 +133,19 @@ def new_namespaces():
     os.dup2(fd, PID_NAMESPACE, inheritable=False)
     os.close(fd)
     build_root(opened)
+
+
+def write_maps(pid, uid, gid):
+    """Makes nobody inside nobody outside; without the privilege for that, ourselves outside."""
+    with open(f"/proc/{pid}/setgroups", "w") as file:
+        file.write("deny")
+    for name, own in (("gid_map", gid), ("uid_map", uid)):
+        try:
+            with open(f"/proc/{pid}/{name}", "w") as file:
+                file.write(f"{NOBODY} {NOBODY} 1")
+        except OSError:
+            with open(f"/proc/{pid}/{name}", "w") as file:
+                file.write(f"{NOBODY} {own} 1")
 
 
 def open_libraries():

@@ -56,7 +56,7 @@ def status(name):
     return ctypes.CDLL(None).prctl(name, 0, 0, 0, 0)
 
 
-def probe(owner):
+def probe():
     import _socket
 
     try:
@@ -79,5 +79,4 @@ def probe(owner):
         "own network": own_processes and interfaces in (None, ["lo"]),
         "own file system": refused(lambda: os.stat("/etc/passwd"))
         and refused(lambda: os.stat("/proc/self")),
-        "a user who owns nothing": owner == 0 and os.getuid() == 65534,
     }

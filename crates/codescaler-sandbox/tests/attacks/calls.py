@@ -417,8 +417,9 @@ def f(x):
 ### 41 becomes root: wrong_answer runtime_error
 import os
 def f(x):
+    before = os.getuid()
     os.setuid(0)
-    return "ESCAPED" if os.getuid() == 0 else None
+    return "ESCAPED" if before != 0 and os.getuid() == 0 else None
 
 ### 41 mounts: security_violation
 import ctypes
