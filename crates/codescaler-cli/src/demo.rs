@@ -50,9 +50,9 @@ const RULES: [Rule; 8] = [
 /// Choose the best of many real programs without running them, then check by running.
 ///
 /// Hundreds of problems of HumanEval and MBPP, each with up to 16 programs that language models
-/// wrote. The linear reward model in the box ranks them without running any; visible tests are run
-/// in the sandbox for the rules that want them; then every program is run on the hidden tests, and
-/// the table shows how often each rule chose a right one.
+/// wrote. The linear reward model in the box ranks them without running any; for the rules that
+/// want more, visible tests are run in the sandbox, and inputs made from theirs; then every program
+/// is run on the hidden tests, and the table shows how often each rule chose a right one.
 #[derive(Args)]
 #[command(after_help = "\
 Killed and run again, it goes on where it was. The run directory keeps every score, verdict and
@@ -96,6 +96,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
 
     demo.score(&scorer)?;
     demo.execute(&sandbox, Suite::Visible)?;
+    demo.execute(&sandbox, Suite::Inputs)?;
     demo.execute(&sandbox, Suite::Hidden)?;
     let groups = demo.groups()?;
     let selections = select_all(&groups, &RULES, options.seed)?;
@@ -152,6 +153,8 @@ impl Demo<'_> {
             policy: Policy::BestValid,
             // A label needs one failure; a selector can use every verdict.
             stop_early: suite == Suite::Hidden,
+            inputs_max: 8,
+            seed: 0,
         };
         let out = self.executions(suite);
         self.run.stage(suite.name(), || {
@@ -170,6 +173,7 @@ impl Demo<'_> {
         let mut groups = Groups::read(self.problems, candidates, Policy::BestValid, None)?;
         groups.add_scores(&self.run.path("scores.jsonl"))?;
         groups.add_executions(&self.executions(Suite::Visible))?;
+        groups.add_executions(&self.executions(Suite::Inputs))?;
         groups.add_executions(&self.executions(Suite::Hidden))?;
         Ok(groups)
     }
@@ -188,7 +192,7 @@ impl Demo<'_> {
         });
         let rows = measure(&groups, &RULES, seed)?;
         let costs = Costs::read(self)?;
-        let text = [
+        let report = [
             format!(
                 "{n_all} problems, {n_candidates} programs by language models; {} problems have right \
                  and wrong ones and are counted below; {n_faults} programs left out for a fault of ours",
@@ -197,13 +201,12 @@ impl Demo<'_> {
             String::new(),
             show(&rows),
             String::new(),
-            costs.show(),
-            String::new(),
-            reading(&rows, &costs),
+            reading(&rows),
         ]
         .join("\n");
-        self.terminal.print(&text);
-        write_whole(&self.run.path("report.txt"), (text + "\n").as_bytes())?;
+        // What clocks say is printed but not kept in the report, which is the same bytes always.
+        self.terminal.print(&[report.as_str(), "", &costs.show(), &costs.reading()].join("\n"));
+        write_whole(&self.run.path("report.txt"), (report + "\n").as_bytes())?;
         Ok(Outcome::done(json!({
             "verb": "demo", "out": self.run.path(""), "problems": n_all, "counted": groups.list.len(),
             "candidates": n_candidates, "faults": n_faults, "rules": summary(&rows),
@@ -216,8 +219,10 @@ impl Demo<'_> {
 struct Costs {
     score: Cost,
     visible: Cost,
+    inputs: Cost,
     hidden: Cost,
     visible_program_ms: f64,
+    inputs_program_ms: f64,
     hidden_program_ms: f64,
 }
 
@@ -231,14 +236,16 @@ impl Costs {
         Ok(Costs {
             score: demo.run.cost("score"),
             visible: demo.run.cost(Suite::Visible.name()),
+            inputs: demo.run.cost(Suite::Inputs.name()),
             hidden: demo.run.cost(Suite::Hidden.name()),
             visible_program_ms: program_ms(Suite::Visible)?,
+            inputs_program_ms: program_ms(Suite::Inputs)?,
             hidden_program_ms: program_ms(Suite::Hidden)?,
         })
     }
 
     /// Stage, wall and CPU milliseconds per candidate; CPU includes the programs' own.
-    fn rows(&self) -> [(&'static str, Option<(f64, f64)>); 3] {
+    fn rows(&self) -> [(&'static str, Option<(f64, f64)>); 4] {
         let per_item = |cost: Cost, program_ms: f64| {
             let n = cost.items as f64;
             (cost.items > 0).then(|| (cost.wall_ms / n, cost.cpu_ms / n + program_ms))
@@ -246,6 +253,7 @@ impl Costs {
         [
             ("score, nothing is run", per_item(self.score, 0.0)),
             ("run visible tests", per_item(self.visible, self.visible_program_ms)),
+            ("run on made-up inputs", per_item(self.inputs, self.inputs_program_ms)),
             ("run hidden tests", per_item(self.hidden, self.hidden_program_ms)),
         ]
     }
@@ -261,17 +269,30 @@ impl Costs {
         crate::table::table(&["per candidate", "wall, ms", "CPU, ms"], &cells)
     }
 
+    /// What they say, in plain words; empty while something is not known.
+    fn reading(&self) -> String {
+        let [(_, score), (_, visible), ..] = self.rows();
+        match (score, visible) {
+            (Some((_, score)), Some((_, visible))) => format!(
+                "Scoring a program took {score:.2} ms of CPU, running its visible tests {visible:.2} ms, \
+                 {:.0} times as much.",
+                visible / score
+            ),
+            (Some(_) | None, _) => String::new(),
+        }
+    }
+
     fn summary(&self) -> Json {
         let entry = |cost: Option<(f64, f64)>| {
             cost.map_or(Json::Null, |(wall, cpu)| json!({"wall_ms": wall, "cpu_ms": cpu}))
         };
-        let [score, visible, hidden] = self.rows().map(|(_, cost)| entry(cost));
-        json!({"score": score, "visible": visible, "hidden": hidden})
+        let [score, visible, inputs, hidden] = self.rows().map(|(_, cost)| entry(cost));
+        json!({"score": score, "visible": visible, "inputs": inputs, "hidden": hidden})
     }
 }
 
 /// What the table says, in plain words.
-fn reading(rows: &[Row], costs: &Costs) -> String {
+fn reading(rows: &[Row]) -> String {
     let row = |rule: &Rule| rows.iter().find(|row| row.rule == rule.to_string());
     let right =
         |row: Option<&Row>| row.and_then(|row| row.accuracy.interval).map(|i| percent(i.mean));
@@ -300,14 +321,6 @@ fn reading(rows: &[Row], costs: &Costs) -> String {
         words.push(format!(
             "Running the visible tests and picking any program that passes gives {filter}; letting the \
              reward model choose among those gives {within}."
-        ));
-    }
-    let [(_, score), (_, visible), _] = costs.rows();
-    if let (Some((_, score)), Some((_, visible))) = (score, visible) {
-        words.push(format!(
-            "Scoring a program took {score:.2} ms of CPU, running its visible tests {visible:.2} ms, {:.1} \
-             times as much.",
-            visible / score
         ));
     }
     let oracle = rows.iter().find(|row| row.rule == "oracle");

@@ -10,8 +10,10 @@ use std::{
 use clap::{Args, ValueEnum};
 use codescaler::{
     execution::{Execution, Fault, Timing, Verdict},
-    problem::{Suite, Test},
+    inputs::{self, Input, MutateOptions},
+    problem::Suite,
     record::{Extra, Header},
+    seed::derive,
 };
 use codescaler_extract::Policy;
 use codescaler_sandbox::{Cases, Job, Run, Sandbox};
@@ -32,6 +34,8 @@ pub(crate) enum SuiteOption {
     Visible,
     /// Tests that decide: their verdicts are labels.
     Hidden,
+    /// Inputs made from the visible ones, without expected outputs: what comes out is evidence.
+    Inputs,
 }
 
 impl From<SuiteOption> for Suite {
@@ -39,6 +43,7 @@ impl From<SuiteOption> for Suite {
         match option {
             SuiteOption::Visible => Suite::Visible,
             SuiteOption::Hidden => Suite::Hidden,
+            SuiteOption::Inputs => Suite::Inputs,
         }
     }
 }
@@ -72,6 +77,12 @@ pub(crate) struct Options {
     /// Which block of a completion is the program.
     #[arg(long, default_value_t = Policy::BestValid)]
     policy: Policy,
+    /// How many inputs `--suite inputs` makes per problem, beside the visible ones.
+    #[arg(long, default_value_t = 20)]
+    inputs_max: usize,
+    /// Their seed.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
     #[command(flatten)]
     sandbox: SandboxOptions,
 }
@@ -116,6 +127,10 @@ pub(crate) struct Work<'a> {
     pub(crate) policy: Policy,
     /// Whether to stop a candidate's run at its first failure.
     pub(crate) stop_early: bool,
+    /// How many inputs to make per problem.
+    pub(crate) inputs_max: usize,
+    /// Their seed.
+    pub(crate) seed: u64,
 }
 
 impl Work<'_> {
@@ -125,6 +140,8 @@ impl Work<'_> {
             ("suite".to_owned(), json!(self.suite.to_string())),
             ("policy".to_owned(), json!(self.policy.to_string())),
             ("stop_early".to_owned(), json!(self.stop_early)),
+            ("inputs_max".to_owned(), json!(self.inputs_max)),
+            ("seed".to_owned(), json!(self.seed)),
         ])
     }
 }
@@ -152,6 +169,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         suite: options.suite.into(),
         policy: options.policy,
         stop_early: options.stop_early,
+        inputs_max: options.inputs_max,
+        seed: options.seed,
     };
     let mut provenance = work.provenance();
     provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
@@ -243,6 +262,7 @@ fn execute_batch(
 ) -> Result<(), Failure> {
     let programs: Vec<Result<_, String>> =
         batch.iter().map(|item| program_of(&item.candidate, item.problem, work.policy)).collect();
+    let inputs = inputs_of(batch, work);
     let mut places = Vec::new();
     let mut jobs = Vec::new();
     for (place, (item, program)) in batch.iter().zip(&programs).enumerate() {
@@ -253,7 +273,11 @@ fn execute_batch(
                 prelude: &item.problem.prelude,
                 language: item.candidate.language,
                 entry: &item.problem.entry,
-                cases: Cases::Tests(tests_of(item, work.suite)),
+                cases: match work.suite {
+                    Suite::Inputs => Cases::Inputs(&inputs[item.problem.id.as_str()]),
+                    Suite::Visible => Cases::Tests(&item.problem.tests.visible),
+                    Suite::Hidden => Cases::Tests(&item.problem.tests.hidden),
+                },
                 limits: item.problem.limits,
                 stop_at_first_failure: work.stop_early,
             });
@@ -265,7 +289,10 @@ fn execute_batch(
     let mut drain = |waiting: &mut BTreeMap<usize, Result<Run, Fault>>| -> Result<(), Failure> {
         while let Some(item) = batch.get(next) {
             let record = match (&programs[next], waiting.remove(&next)) {
-                (Err(reason), _) => (without_program(item, work, reason), None),
+                (Err(reason), _) => {
+                    let n_inputs = inputs.get(item.problem.id.as_str()).map_or(0, Vec::len);
+                    (without_program(item, work, reason, n_inputs), None)
+                }
                 (Ok(_), Some(result)) => recorded(item, work, result),
                 (Ok(_), None) => break,
             };
@@ -288,11 +315,22 @@ fn execute_batch(
     stopped.map_or(Ok(()), Err)
 }
 
-fn tests_of<'a>(item: &Item<'a>, suite: Suite) -> &'a [Test] {
-    match suite {
-        Suite::Visible | Suite::Inputs => &item.problem.tests.visible,
-        Suite::Hidden => &item.problem.tests.hidden,
+/// The inputs to run, by problem; none for suites of tests.
+fn inputs_of<'a>(batch: &[Item<'a>], work: &Work<'_>) -> BTreeMap<&'a str, Vec<Input>> {
+    if work.suite != Suite::Inputs {
+        return BTreeMap::new();
     }
+    batch
+        .chunk_by(|a, b| a.problem.id == b.problem.id)
+        .map(|group| {
+            let problem = group[0].problem;
+            let seed = derive(work.seed, &["inputs", &problem.id]);
+            let mut inputs = inputs::visible(problem);
+            let options = MutateOptions { inputs_max: work.inputs_max, ..MutateOptions::default() };
+            inputs.extend(inputs::mutate(problem, &options, seed));
+            (problem.id.as_str(), inputs)
+        })
+        .collect()
 }
 
 fn blank(item: &Item<'_>, work: &Work<'_>) -> Execution {
@@ -311,9 +349,15 @@ fn blank(item: &Item<'_>, work: &Work<'_>) -> Execution {
 }
 
 /// No program: every test fails, as it would if the empty text were compiled.
-fn without_program(item: &Item<'_>, work: &Work<'_>, reason: &str) -> Execution {
+fn without_program(item: &Item<'_>, work: &Work<'_>, reason: &str, n_inputs: usize) -> Execution {
+    let (n_cases, outputs) = match work.suite {
+        Suite::Visible => (item.problem.tests.visible.len(), Vec::new()),
+        Suite::Hidden => (item.problem.tests.hidden.len(), Vec::new()),
+        Suite::Inputs => (n_inputs, vec![None; n_inputs]),
+    };
     Execution {
-        verdicts: vec![Verdict::CompileError; tests_of(item, work.suite).len()],
+        verdicts: vec![Verdict::CompileError; n_cases],
+        outputs,
         detail: Some(format!("no program: {reason}")),
         ..blank(item, work)
     }

@@ -108,7 +108,8 @@ impl Protection {
             return Err(worker_fault(format!("the probe fails: {}", runs[0].detail)));
         };
         // A program sees only what its user is called inside.
-        let is_other_user = zygote.user() != Some(rustix::process::geteuid().as_raw());
+        let own = rustix::process::geteuid().as_raw();
+        let is_other_user = zygote.user().is_some_and(|user| user != own);
         found.push((Value::Str(OTHER_USER.to_owned()), Value::Bool(is_other_user)));
         let holds = |name: &str| found.contains(&(Value::Str(name.to_owned()), Value::Bool(true)));
         let level = if !LAYERS_L1.iter().all(|layer| holds(layer)) {
