@@ -283,6 +283,23 @@ class Solution:
 }
 
 #[test]
+fn a_prelude_stands_before_the_program() {
+    let entry = function("f");
+    let run = |prelude: &str, program: &str| {
+        let tests = [call("[3]", "6")];
+        let job = Job { prelude, ..job(program, &entry, Cases::Tests(&tests)) };
+        sandbox().run(&job).unwrap().cases[0].verdict
+    };
+    let program = "def f(x: List[int]): return gcd(double(x), 12)";
+    let prelude = "from typing import *\nfrom math import gcd\ndef double(x): return 2 * x";
+    assert_eq!(run(prelude, program), Verdict::Pass);
+    // A module that this machine lacks costs only the programs that use it.
+    let lacking = format!("from no_such_module import thing\n{prelude}\nimport no_other");
+    assert_eq!(run(&lacking, program), Verdict::Pass);
+    assert_eq!(run(&lacking, "def f(x): return thing(x)"), Verdict::RuntimeError);
+}
+
+#[test]
 fn a_dead_process_costs_its_own_case_only() {
     let program = "
 import os
