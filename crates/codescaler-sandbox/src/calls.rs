@@ -1,6 +1,9 @@
-//! Programs whose function or method is called: one process, calls in lock-step.
+//! Programs whose function or method is called: one process, answers in order.
 //!
 //! Calls share a process as long as it answers; after a death the next case gets a fresh one.
+//! Calls are sent ahead, so that a quick program answers many before we are woken. The clock of a
+//! case runs from the moment when we saw the answer before it: what a late look hides is less than
+//! what all cases in between used together, and that was within the limit of one.
 
 use codescaler::{
     check::Check,
@@ -56,8 +59,8 @@ fn converse(
     let mut watch = Watch::start(session.process(), work.limits);
     session.send(b'P', 0, &work.spec())?;
     // The first call is on its way while the program loads.
-    let mut number = number_of(runs.len());
-    session.send(b'A', number, &marshal::encode_tuple(calls[runs.len()].0))?;
+    let mut n_sent = runs.len();
+    send_ahead(session, calls, &mut n_sent, runs.len() + 1)?;
     if let Some(run) = session.load(server, &mut watch, work)? {
         // It would not load for the others either.
         let others = run.clone().with_cpu_ms(0.0);
@@ -66,7 +69,8 @@ fn converse(
         return Ok(());
     }
     loop {
-        let answer = session.answer(server, &mut watch, number)?;
+        send_ahead(session, calls, &mut n_sent, calls.len())?;
+        let answer = session.answer(server, &mut watch, number_of(runs.len()))?;
         let run = match answer {
             Ok(_) if watch.is_over(session.process()) => late(work),
             Ok(frame) => of_answer(&frame, calls[runs.len()].1)?,
@@ -84,10 +88,22 @@ fn converse(
         if meddled || runs.len() == calls.len() || work.stops_after(runs) {
             return Ok(());
         }
-        number = number_of(runs.len());
         watch = Watch::start(session.process(), work.limits);
-        session.send(b'A', number, &marshal::encode_tuple(calls[runs.len()].0))?;
     }
+}
+
+/// Sends calls up to the given one, as long as the program's end of the channel has room.
+fn send_ahead(
+    session: &mut Session,
+    calls: &[Call<'_>],
+    n_sent: &mut usize,
+    n_max: usize,
+) -> Result<(), Fault> {
+    while *n_sent < n_max && !session.is_sending() {
+        session.send(b'A', number_of(*n_sent), &marshal::encode_tuple(calls[*n_sent].0))?;
+        *n_sent += 1;
+    }
+    Ok(())
 }
 
 /// The verdict on an answer after the time.

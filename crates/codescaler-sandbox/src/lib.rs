@@ -12,7 +12,8 @@
 //!
 //! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (slots and
 //! retries), `calls`, `whole` and `script` (the three ways to run a program), `session` (one
-//! process, watched), `zygote` (who forks), and `python/` (what runs on the other side).
+//! process, watched), `zygote` (who forks), and `python/` (what runs on the other side: Python, and
+//! `native.rs`, which forks and locks in).
 //!
 //! **Not covered yet:** languages other than Python; cgroups (level 4); packages outside the
 //! standard library. Memory is bounded by address space, not by resident pages.

@@ -23,7 +23,7 @@ use crate::{
     doctor::python_found,
     job::{Case, CaseRun, Job, Run},
     protection::{Level, Plan, Protection},
-    script,
+    script::{self, Tester},
     verdict::{Used, Work},
     whole,
     zygote::{NoZygote, Prelude, Zygote},
@@ -96,7 +96,7 @@ pub struct Sandbox {
 #[derive(Default)]
 struct Slot {
     programs: Option<Zygote>,
-    testers: Option<Zygote>,
+    tester: Option<Tester>,
 }
 
 /// How often a fault of ours is tried again.
@@ -291,42 +291,38 @@ impl Sandbox {
         chunk: &Chunk<'_>,
         used: &mut Used,
     ) -> Result<Vec<CaseRun>, Fault> {
-        let programs = self.zygote(&mut slot.programs, false)?;
+        let programs = match &mut slot.programs {
+            Some(zygote) => zygote,
+            place @ None => place.insert(self.zygote(false)?),
+        };
         match chunk {
             Chunk::Calls(list) => calls::run(programs, work, list, used),
             Chunk::Texts(list) => whole::run(programs, work, list, used),
             Chunk::Codes(list) => {
-                let testers = self.zygote(&mut slot.testers, true)?;
-                script::run((programs, testers), work, list, used)
+                let tester = match &mut slot.tester {
+                    Some(tester) => tester,
+                    place @ None => place.insert(Tester::new(self.zygote(true)?)),
+                };
+                script::run((programs, tester), work, list, used)
             }
         }
     }
 
-    fn zygote<'s>(
-        &self,
-        place: &'s mut Option<Zygote>,
-        tester: bool,
-    ) -> Result<&'s mut Zygote, Fault> {
-        if place.is_none() {
-            let zygote =
-                Zygote::start(&self.python, &self.plan, tester).map_err(|error| match error {
-                    NoZygote::Broken(fault) => fault,
-                    NoZygote::Layer(layer, why) => Fault {
-                        kind: FaultKind::Worker,
-                        message: format!(
-                            "{layer} could be put in place before, but not now: {why}"
-                        ),
-                    },
-                })?;
-            *place = Some(zygote);
-        }
-        Ok(place.as_mut().expect("it was just filled"))
+    fn zygote(&self, tester: bool) -> Result<Zygote, Fault> {
+        Zygote::start(&self.python, &self.plan, tester).map_err(|error| match error {
+            NoZygote::Broken(fault) => fault,
+            NoZygote::Layer(layer, why) => Fault {
+                kind: FaultKind::Worker,
+                message: format!("{layer} could be put in place before, but not now: {why}"),
+            },
+        })
     }
 }
 
 impl Slot {
     fn is_worn(&self) -> bool {
-        self.programs.iter().chain(&self.testers).any(Zygote::is_worn)
+        let testers = self.tester.iter().map(|tester| &tester.zygote);
+        self.programs.iter().chain(testers).any(Zygote::is_worn)
     }
 }
 

@@ -16,31 +16,81 @@ use crate::{
     session::{Session, Watch},
     verdict::{Exception, Used, Work, of_answer, of_silence, shortened},
     wire::Frame,
-    zygote::{Role, Zygote},
+    zygote::{Ceiling, Role, Zygote},
 };
 
 /// What test code may use by itself. It is trusted, but an endless loop in it must not hold us.
 const TESTER_LIMITS: Limits = Limits { cpu_ms_max: 60_000, memory_mib_max: 4096 };
 
+/// A process that runs test code, and the zygote that forks it.
+///
+/// One process serves program after program as long as the tests are such that they leave nothing
+/// behind (`leaves_nothing` in `python/tester.py`): the same test is then compiled only once.
+pub(crate) struct Tester {
+    pub(crate) zygote: Zygote,
+    session: Option<Session>,
+    n_tests: u64,
+}
+
+/// Tests after which a tester's process is replaced.
+const TESTS_MAX: u64 = 1000;
+
+impl Tester {
+    pub(crate) fn new(zygote: Zygote) -> Tester {
+        Tester { zygote, session: None, n_tests: 0 }
+    }
+
+    /// The process, a new one where there is none to use again.
+    fn session(&mut self) -> Result<Session, Fault> {
+        if self.n_tests >= TESTS_MAX {
+            self.discard()?;
+        }
+        match self.session.take() {
+            Some(session) => Ok(session),
+            None => {
+                self.n_tests = 0;
+                let seconds = TESTS_MAX * TESTER_LIMITS.cpu_ms_max / 1000;
+                let memory_bytes = TESTER_LIMITS.memory_mib_max << 20;
+                let ceiling = Ceiling { memory_bytes, cpu_seconds: seconds };
+                Session::start(&mut self.zygote, Role::Tester, ceiling)
+            }
+        }
+    }
+
+    fn discard(&mut self) -> Result<(), Fault> {
+        if let Some(mut session) = self.session.take() {
+            session.reap(self.zygote.server())?;
+        }
+        Ok(())
+    }
+}
+
 /// One verdict per test code, up to where the caller wants to stop.
 pub(crate) fn run(
-    (program, tester): (&mut Zygote, &mut Zygote),
+    (program, tester): (&mut Zygote, &mut Tester),
     work: &Work<'_>,
     codes: &[&str],
     used: &mut Used,
 ) -> Result<Vec<CaseRun>, Fault> {
     let mut runs = Vec::with_capacity(codes.len());
-    let trusted = Work { limits: TESTER_LIMITS, ..*work };
     while runs.len() < codes.len() && !work.stops_after(&runs) {
+        let session = tester.session()?;
         let mut pair = Pair {
             program: Session::start(program, Role::Remote, ceiling(work, codes.len()))?,
-            tester: Session::start(tester, Role::Tester, ceiling(&trusted, codes.len()))?,
-            zygotes: (program, tester),
+            tester: session,
+            zygotes: (program, &tester.zygote),
             work,
+            is_clean: true,
         };
+        let n_before = runs.len();
         let result = pair.converse(codes, &mut runs);
         used.add(pair.program.reap(pair.zygotes.0.server())?);
-        pair.tester.reap(pair.zygotes.1.server())?;
+        let Pair { tester: session, is_clean, .. } = pair;
+        tester.session = Some(session);
+        tester.n_tests += (runs.len() - n_before) as u64;
+        if !is_clean || result.is_err() {
+            tester.discard()?;
+        }
         result?;
     }
     Ok(runs)
@@ -52,6 +102,8 @@ struct Pair<'a> {
     tester: Session,
     zygotes: (&'a Zygote, &'a Zygote),
     work: &'a Work<'a>,
+    /// Whether the tester may serve another program.
+    is_clean: bool,
 }
 
 /// What one test came to.
@@ -76,6 +128,8 @@ impl Pair<'_> {
         }
         loop {
             let Outcome { run, alive } = self.test(codes[runs.len()], &mut watch)?;
+            // A tester whose program died in the middle still waits for an answer.
+            self.is_clean &= alive;
             let cpu_ms = watch.cpu(self.program.process()).as_secs_f64() * 1e3;
             runs.push(run.with_cpu_ms(cpu_ms));
             if !alive || runs.len() == codes.len() || self.work.stops_after(runs) {
@@ -89,6 +143,7 @@ impl Pair<'_> {
     fn test(&mut self, code: &str, watch: &mut Watch) -> Result<Outcome, Fault> {
         let server = self.zygotes.1.server();
         let mut tester_watch = Watch::start(self.tester.process(), TESTER_LIMITS);
+        self.tester.forget_output();
         self.tester.send(b'T', 1, code.as_bytes())?;
         let mut out_of_memory = false;
         loop {
@@ -106,6 +161,7 @@ impl Pair<'_> {
                 }
                 continue;
             }
+            self.is_clean &= frame.number == 1;
             let text = match marshal::decode(&frame.payload) {
                 Ok(Value::Str(text)) => text,
                 Ok(_) | Err(_) => String::new(),

@@ -171,11 +171,22 @@ impl Session {
         &self.process
     }
 
+    /// Forgets what was written to standard output so far.
+    pub(crate) fn forget_output(&mut self) {
+        self.stdout.forget();
+        self.stderr.forget();
+    }
+
     /// Sends a frame, or as much of it as fits; the rest goes while we wait for the answer.
     pub(crate) fn send(&mut self, kind: u8, number: u32, payload: &[u8]) -> Result<(), Fault> {
         self.channel
             .send(kind, number, payload)
             .map_err(|error| io_fault("cannot write to a program", &error))
+    }
+
+    /// Whether something that was sent does not fit yet.
+    pub(crate) fn is_sending(&self) -> bool {
+        self.channel.is_sending()
     }
 
     /// Waits for the next frame, draining what the program writes.

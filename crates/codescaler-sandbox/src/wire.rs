@@ -205,6 +205,13 @@ impl Tap {
         self.n_bytes > self.bytes_max
     }
 
+    /// Starts again with nothing kept.
+    pub(crate) fn forget(&mut self) {
+        self.n_bytes = 0;
+        self.head.clear();
+        self.tail.clear();
+    }
+
     /// What was written, if all of it was kept.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.head

@@ -29,6 +29,8 @@ use crate::{marshal, protection::Plan, seccomp, sys};
 const CONFINE: &str = include_str!("python/confine.py");
 const ZYGOTE: &str = include_str!("python/zygote.py");
 const TESTER: &str = include_str!("python/tester.py");
+/// The native part of a zygote, `python/native.rs` as the build script compiled it.
+const NATIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/native.so"));
 
 /// How long our own processes may take for what they do in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -334,6 +336,7 @@ impl Zygote {
             (text("namespaces"), Value::Bool(plan.namespaces)),
             (text("landlock"), Value::Bool(plan.landlock)),
             (text("seccomp"), Value::Bool(plan.seccomp)),
+            (text("native"), Value::Bytes(NATIVE.to_vec())),
             (text("tester"), if tester { text(TESTER) } else { Value::Null }),
         ]);
         let server = self.server();

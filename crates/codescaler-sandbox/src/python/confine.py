@@ -223,41 +223,93 @@ def landlock():
 class Program(ctypes.Structure):
     """A seccomp filter as the kernel wants it."""
 
-    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+    _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_char_p)]
 
 
-def filter_call(instructions):
-    """The arguments of the call that puts a filter in force, and the filter's bytes."""
-    buffer = ctypes.create_string_buffer(instructions, len(instructions))
-    program = Program(len(instructions) // 8, ctypes.addressof(buffer))
-    program.kept = buffer
-    return (PR_SET_SECCOMP, c_long(2), ctypes.byref(program), c_long(0), c_long(0)), buffer
+def seccomp(instructions):
+    program = Program(len(instructions) // 8, instructions)
+    prctl(PR_SET_SECCOMP, 2, ctypes.byref(program))
 
 
-def seccomp(call):
-    checked(PRCTL(*call), "seccomp")
+class ForkPlan(ctypes.Structure):
+    """What all forks of this zygote have in common; see `Plan` in `native.rs`."""
+
+    _fields_ = [
+        ("pid_namespace", ctypes.c_int),
+        ("seccomp", ctypes.c_int),
+        ("open_files_max", ctypes.c_int),
+        ("threads_max", ctypes.c_uint64),
+        ("filter", ctypes.c_char_p),
+        ("filter_bytes", ctypes.c_size_t),
+        ("filter_pids", ctypes.POINTER(ctypes.c_uint32)),
+        ("n_filter_pids", ctypes.c_size_t),
+        ("before_fork", ctypes.c_void_p),
+        ("after_fork_in_child", ctypes.c_void_p),
+    ]
 
 
-def confine_zygote():
-    """Puts in place, once, what all programs of this zygote share."""
-    global FILTER_CALL, FILTER, FILTER_PIDS
+def fork_plan():
     bytes_, mark = PLAN["filter_program"], PLAN["pid_mark"]
-    FILTER_CALL, FILTER = filter_call(bytes_)
-    FILTER_PIDS = [at for at in range(0, len(bytes_), 4) if bytes_[at : at + 4] == mark]
+    pids = [at for at in range(0, len(bytes_), 4) if bytes_[at : at + 4] == mark]
+    return ForkPlan(
+        PID_NAMESPACE if PLAN["namespaces"] else -1,
+        PLAN["seccomp"],
+        OPEN_FILES_MAX,
+        THREADS_MAX,
+        bytes_,
+        len(bytes_),
+        (ctypes.c_uint32 * len(pids))(*pids),
+        len(pids),
+        ctypes.cast(ctypes.pythonapi.PyOS_BeforeFork, ctypes.c_void_p),
+        ctypes.cast(ctypes.pythonapi.PyOS_AfterFork_Child, ctypes.c_void_p),
+    )
+
+
+class ArenaAllocator(ctypes.Structure):
+    """`PyObjectArenaAllocator` of the interpreter."""
+
+    _fields_ = [(name, ctypes.c_void_p) for name in ("context", "alloc", "free")]
+
+
+def load_native():
+    """The native part of a zygote."""
+    fd = os.memfd_create("native")
+    os.write(fd, PLAN["native"])
+    native = ctypes.PyDLL(f"/proc/self/fd/{fd}")
+    os.close(fd)
+    return native
+
+
+def use_arenas(native):
+    """From here on the native part gives the interpreter its memory."""
+    functions = [native.arena_alloc, native.arena_free]
+    pointers = [ctypes.cast(function, ctypes.c_void_p) for function in functions]
+    ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(ArenaAllocator(None, *pointers)))
+
+
+def move_away():
+    """Moves into namespaces of its own, or at least away from the user who called.
+
+    This forks, so it comes before there is much that a fork would share.
+    """
     if PLAN["namespaces"]:
         try:
             new_namespaces()
         except OSError as error:
             raise Step("namespaces", str(error)) from error
-    elif os.geteuid() == 0:
+        return
+    os.chdir("/")
+    if os.geteuid() == 0:
         try:
             os.setgroups([])
             os.setresgid(NOBODY, NOBODY, NOBODY)
             os.setresuid(NOBODY, NOBODY, NOBODY)
         except OSError:
             pass
-    if not PLAN["namespaces"]:
-        os.chdir("/")
+
+
+def confine_zygote():
+    """Puts in place, once, what all programs of this zygote share."""
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_DUMPABLE, 0)
     limit(resource.RLIMIT_CORE, 0)
@@ -271,7 +323,7 @@ def confine_zygote():
             raise Step("landlock", str(error)) from error
     if PLAN["seccomp"]:
         try:
-            seccomp(filter_call(PLAN["filter_zygote"])[0])
+            seccomp(PLAN["filter_zygote"])
         except OSError as error:
             raise Step("seccomp", str(error)) from error
 
@@ -282,46 +334,3 @@ def limit(which, value):
     if hard != resource.RLIM_INFINITY:
         value = min(value, hard)
     resource.setrlimit(which, (value, value))
-
-
-# Looked up and made once: a child pays for every object that it touches first.
-PRCTL, CAPSET = C.prctl, C.capset
-NO_CAPABILITIES = (
-    ctypes.c_char_p((0x20080522).to_bytes(4, "little") + bytes(4)),
-    ctypes.create_string_buffer(24),
-)
-
-
-def fork_apart(own_namespace):
-    """Forks; the child gets a pid namespace of its own where the plan has namespaces."""
-    if not (own_namespace and PLAN["namespaces"]):
-        return os.fork()
-    checked(C.unshare(CLONE_NEWPID), "unshare pid")
-    try:
-        pid = os.fork()
-    except OSError:
-        C.setns(PID_NAMESPACE, CLONE_NEWPID)
-        raise
-    if pid != 0:
-        checked(C.setns(PID_NAMESPACE, CLONE_NEWPID), "setns pid")
-    return pid
-
-
-def drop_privileges():
-    """What every process below a zygote gives up before it reads anything from outside."""
-    if not PLAN["namespaces"]:
-        prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    checked(CAPSET(*NO_CAPABILITIES), "capset")
-
-
-def enter(memory_bytes, cpu_seconds):
-    """The last door before a program runs."""
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu_seconds, cpu_seconds))
-    if PLAN["namespaces"]:
-        resource.setrlimit(resource.RLIMIT_NPROC, (THREADS_MAX, THREADS_MAX))
-    if PLAN["seccomp"]:
-        me = os.getpid().to_bytes(4, "little")
-        for at in FILTER_PIDS:
-            FILTER[at : at + 4] = me
-        seccomp(FILTER_CALL)
-    limit(resource.RLIMIT_AS, memory_bytes)

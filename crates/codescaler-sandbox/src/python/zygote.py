@@ -5,12 +5,10 @@
 
 import _ast
 import _socket
-import array
 import atexit
 import gc
 import marshal
 import posix
-import select
 import struct
 import sys
 
@@ -18,8 +16,6 @@ import sys
 globals().update({k: v for k, v in vars(__builtins__).items() if not k.startswith("_")})
 
 HEADER = struct.Struct("<IBI")
-FORK = struct.Struct("<cQQ")
-EXIT = struct.Struct("<ciQQ")
 VALUE_BYTES_MAX = 8 << 20
 ONLY_AST = 0x400
 OUT_OF_MEMORY = 97
@@ -29,48 +25,11 @@ def seqpacket(fd):
     return _socket.socket(_socket.AF_UNIX, _socket.SOCK_SEQPACKET, 0, fileno=fd)
 
 
-def serve(control, fd, apart, become):
-    """Forks on request, tells the supervisor who was born and how it died; ends with the socket.
-
-    `become` is called in the child, with the request's role, limits and descriptors.
-    """
-    poll = select.poll()
-    poll.register(fd, select.POLLIN)
-    room = _socket.CMSG_SPACE(16)
-    while True:
-        request, ancillary, _, _ = control.recvmsg(64, room, _socket.MSG_CMSG_CLOEXEC)
-        if not request:
-            os._exit(0)
-        fds = array.array("i")
-        for _, _, data in ancillary:
-            fds.frombytes(data)
-        role, memory_bytes, cpu_seconds = FORK.unpack(request)
-        try:
-            pid = fork_apart(apart)
-        except OSError as error:
-            for fd in fds:
-                os.close(fd)
-            control.send(b"E" + f"fork: {error}".encode())
-            continue
-        if pid == 0:
-            try:
-                become(role, memory_bytes, cpu_seconds, fds)
-            finally:
-                os._exit(1)
-        for received in fds:
-            os.close(received)
-        handle = os.pidfd_open(pid)
-        control.sendmsg([b"S"], [(_socket.SOL_SOCKET, _socket.SCM_RIGHTS, array.array("i", [handle]))])
-        poll.register(handle, select.POLLIN)
-        while all(ready != handle for ready, _ in poll.poll()):
-            # Nothing is asked of us before the child has died: the supervisor is gone.
-            signal.pidfd_send_signal(handle, signal.SIGKILL)
-            os._exit(0)
-        poll.unregister(handle)
-        _, status, usage = os.wait4(pid, 0)
-        os.close(handle)
-        cpu_us = int((usage.ru_utime + usage.ru_stime) * 1e6)
-        control.send(EXIT.pack(b"X", status, cpu_us, usage.ru_maxrss))
+def serve(fd, apart):
+    """Forks on request, in native code; goes on only in children, each in its role."""
+    role = bytes([SERVE(FORKS, fd, apart)])
+    ROLES[role]()
+    os._exit(0)
 
 
 def read_exactly(size):
@@ -356,16 +315,8 @@ def run_whole():
     names = program_globals(spec, "__main__")
     write_frame(b"R", 0)
 
-    def become(_, memory_bytes, cpu_seconds, fds):
-        for target, fd in enumerate(fds):
-            os.dup2(fd, target)
-        os.closerange(3, OPEN_FILES_MAX)
-        if not PLAN["namespaces"]:
-            prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        enter(memory_bytes, cpu_seconds)
-        os._exit(main(code, names))
-
-    serve(seqpacket(4), 4, False, become)
+    ROLES[b"m"] = lambda: os._exit(main(code, names))
+    serve(4, False)
 
 
 def main(code, names):
@@ -419,33 +370,12 @@ def report(error):
         os.write(2, type(error).__name__.encode(errors="replace") + b"\n")
 
 
-def become(role, memory_bytes, cpu_seconds, fds):
-    """In the child of the zygote: fixed descriptors, then the lock, then the work."""
-    os.setsid()
-    whole = role == b"w"
-    os.dup2(fds[0], 3)
-    if whole:
-        os.dup2(fds[1], 4)
-    else:
-        os.dup2(fds[1], 1)
-        os.dup2(fds[2], 2)
-    os.closerange(5 if whole else 4, OPEN_FILES_MAX)
-    drop_privileges()
-    if whole:
-        limit(resource.RLIMIT_AS, memory_bytes)
-        run_whole()
-    else:
-        enter(memory_bytes, cpu_seconds)
-        ROLES[role]()
-    os._exit(0)
-
-
-ROLES = {b"c": run_calls, b"r": run_remote}
+ROLES = {b"c": run_calls, b"r": run_remote, b"w": run_whole}
 
 
 def start():
     """Warms up, confines itself, says so, serves."""
-    global PLAN, PRELUDE, DICTIONARIES, SCALARS, CONTAINERS, RANDOM, SEED
+    global PLAN, PRELUDE, DICTIONARIES, SCALARS, CONTAINERS, RANDOM, SEED, SERVE, FORKS
     os.dup2(0, CONTROL, inheritable=False)
     empty_read, empty_write = os.pipe()
     os.dup2(empty_read, 0)
@@ -453,6 +383,10 @@ def start():
     os.close(empty_write)
     control = seqpacket(CONTROL)
     PLAN = marshal.loads(control.recv(1 << 16))
+    native = load_native()
+    SERVE = native.serve
+    move_away()
+    use_arenas(native)
     sys.path = [p for p in sys.path if p]
     # Modules that want to be told of forks would touch much memory in every child: there are no
     # threads to repair, and randomness is seeded anyway.
@@ -469,6 +403,7 @@ def start():
         exec(compile(PLAN["tester"], "<tester>", "exec"), globals())
         ROLES[b"t"] = run_tester
     confine_zygote()
+    FORKS = ctypes.byref(fork_plan())
     # What the `site` module would have put there, and programs use.
     vars(__builtins__).update(exit=sys.exit, quit=sys.exit)
     # No trace of the harness where programs look first. (What protects us is not here.)
@@ -482,7 +417,7 @@ def start():
     gc.collect()
     gc.freeze()
     control.send(b"H" + marshal.dumps("%d.%d.%d" % sys.version_info[:3], 2))
-    serve(control, CONTROL, True, become)
+    serve(CONTROL, True)
 
 
 try:
