@@ -97,7 +97,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn options<'a>(option: &dyn Fn(&str) -> Option<&'a str>) -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { weak_isolation_allowed: true, ..Options::default() };
+    let mut options =
+        Options { weak_isolation_allowed: true, results_bytes_max: 0, ..Options::default() };
     options.python = option("python").map(Into::into);
     if let Some(slots) = option("slots") {
         options.slots = slots.parse()?;

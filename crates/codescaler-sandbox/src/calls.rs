@@ -14,7 +14,7 @@ use codescaler::{
 use crate::{
     job::CaseRun,
     marshal,
-    session::{Session, Watch},
+    session::{Session, Watch, late},
     verdict::{Used, Work, of_answer, of_silence},
     zygote::{Ceiling, Role, Zygote},
 };
@@ -72,7 +72,9 @@ fn converse(
         send_ahead(session, calls, &mut n_sent, calls.len())?;
         let answer = session.answer(server, &mut watch, number_of(runs.len()))?;
         let run = match answer {
-            Ok(_) if watch.is_over(session.process()) => late(work),
+            Ok(_) if watch.is_over(session.process()) => {
+                CaseRun { is_crowded: watch.is_crowded(session.process()), ..late(work.limits) }
+            }
             Ok(frame) => of_answer(&frame, calls[runs.len()].1)?,
             Err(silence) => {
                 let run = of_silence(silence, work.limits)?;
@@ -104,14 +106,6 @@ fn send_ahead(
         *n_sent += 1;
     }
     Ok(())
-}
-
-/// The verdict on an answer after the time.
-pub(crate) fn late(work: &Work<'_>) -> CaseRun {
-    CaseRun::failed(
-        Verdict::TimeLimit,
-        format!("more than {} ms of CPU time", work.limits.cpu_ms_max),
-    )
 }
 
 /// Requests are numbered from 1: 0 is loading.

@@ -2,13 +2,16 @@
 
 use codescaler::{
     check::{Check, canonical},
-    execution::Verdict,
+    execution::{Fault, FaultKind, Verdict},
     inputs::Input,
     language::Language,
     problem::{Entry, Limits, Test},
     seed::digest,
     value::Value,
 };
+use serde::Serialize;
+
+use crate::cache::Key;
 
 /// One program and what it is to be tried on.
 #[derive(Clone, Copy, Debug)]
@@ -30,8 +33,24 @@ pub struct Job<'a> {
     pub stop_at_first_failure: bool,
 }
 
+impl Job<'_> {
+    /// A digest of everything that decides what the job gives.
+    pub(crate) fn key(&self, seed: u64) -> Result<Key, Fault> {
+        let mut hasher = blake3::Hasher::new();
+        let content = (
+            (self.program, self.prelude, self.language, self.entry, self.cases),
+            (self.limits, self.stop_at_first_failure, seed),
+        );
+        serde_json::to_writer(&mut hasher, &content).map_err(|error| Fault {
+            kind: FaultKind::Test,
+            message: format!("the tests cannot be written down: {error}"),
+        })?;
+        Ok(hasher.finalize().into())
+    }
+}
+
 /// What a program is tried on.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize)]
 pub enum Cases<'a> {
     /// Tests: verdicts say whether the program is right.
     Tests(&'a [Test]),
@@ -51,6 +70,28 @@ pub struct Run {
     pub wall_ms: f64,
     /// The largest resident memory of a process, the interpreter's own included, KiB.
     pub peak_memory_kib: u64,
+    /// Whether this is what an earlier run of the same job gave.
+    pub is_known: bool,
+}
+
+impl Run {
+    /// Whether a case was over its time while others kept it from its core.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.cases.iter().any(|case| case.is_crowded)
+    }
+
+    /// About what it takes to keep it.
+    pub(crate) fn n_bytes(&self) -> usize {
+        let n_bytes = |case: &CaseRun| {
+            let output = match &case.output {
+                None => 0,
+                Some(Output::Text(text)) => text.len(),
+                Some(Output::Value(value)) => canonical(value).len() * 4,
+            };
+            size_of::<CaseRun>() + case.detail.len() + output
+        };
+        size_of::<Run>() + self.cases.iter().map(n_bytes).sum::<usize>()
+    }
 }
 
 /// What a program did on one test or input.
@@ -65,11 +106,17 @@ pub struct CaseRun {
     pub output: Option<Output>,
     /// CPU time, milliseconds; loading the program counts to its first case.
     pub cpu_ms: f64,
+    /// Whether it was over its time while others kept it from its core.
+    pub(crate) is_crowded: bool,
 }
 
 impl CaseRun {
+    pub(crate) fn passed() -> CaseRun {
+        CaseRun::failed(Verdict::Pass, String::new())
+    }
+
     pub(crate) fn failed(verdict: Verdict, detail: impl Into<String>) -> CaseRun {
-        CaseRun { verdict, detail: detail.into(), output: None, cpu_ms: 0.0 }
+        CaseRun { verdict, detail: detail.into(), output: None, cpu_ms: 0.0, is_crowded: false }
     }
 
     pub(crate) fn with_cpu_ms(self, cpu_ms: f64) -> CaseRun {

@@ -10,14 +10,14 @@
 //!    └────── slot ── zygote, and one more for test code where tests are scripts
 //! ```
 //!
-//! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (slots and
-//! retries), `calls`, `whole` and `script` (the three ways to run a program), `session` (one
+//! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (retries), `slots` and `cache`, `calls`, `whole` and `script` (the three ways to run a program), `session` (one
 //! process, watched), `zygote` (who forks), and `python/` (what runs on the other side: Python, and
 //! `native.rs`, which forks and locks in).
 //!
 //! **Not covered yet:** languages other than Python; cgroups (level 4); packages outside the
 //! standard library. Memory is bounded by address space, not by resident pages.
 
+mod cache;
 mod calls;
 mod doctor;
 mod job;
@@ -27,6 +27,7 @@ mod sandbox;
 mod script;
 mod seccomp;
 mod session;
+mod slots;
 mod sys;
 mod verdict;
 mod whole;

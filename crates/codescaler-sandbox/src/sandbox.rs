@@ -4,26 +4,28 @@ use std::{
     ops::ControlFlow,
     path::PathBuf,
     sync::{
-        Condvar, Mutex,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
         mpsc,
     },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use codescaler::{
     execution::{Fault, FaultKind, Verdict},
     language::Language,
-    problem::Entry,
+    problem::{Entry, Limits},
 };
 
 use crate::{
+    cache::Cache,
     calls,
     doctor::python_found,
     job::{Case, CaseRun, Job, Run},
     protection::{Level, Plan, Protection},
     script::{self, Tester},
+    session::{busy, late},
+    slots::{Patience, Slots},
     verdict::{Used, Work},
     whole,
     zygote::{NoZygote, Prelude, Zygote},
@@ -44,17 +46,24 @@ pub struct Options {
     pub python: Option<PathBuf>,
     /// Which programs start with common imports done for them.
     pub prelude: Prelude,
+    /// How many callers of [`Sandbox::run_within`] may wait for a slot.
+    pub waiting_max: usize,
+    /// Room for results that are kept in case that the same job comes again.
+    pub results_bytes_max: usize,
 }
 
 impl Default for Options {
     fn default() -> Options {
+        let slots = thread::available_parallelism().map_or(1, usize::from);
         Options {
-            slots: thread::available_parallelism().map_or(1, usize::from),
+            slots,
             weak_isolation_allowed: false,
             level_max: Level::L4,
             seed: 0,
             python: None,
             prelude: Prelude::default(),
+            waiting_max: 4 * slots,
+            results_bytes_max: 64 << 20,
         }
     }
 }
@@ -88,8 +97,8 @@ pub struct Sandbox {
     python_version: String,
     plan: Plan,
     protection: Protection,
-    free: Mutex<Vec<Slot>>,
-    freed: Condvar,
+    slots: Slots<Slot>,
+    results: Cache<Run>,
 }
 
 /// What one program at a time runs in. Zygotes start when they are first needed.
@@ -147,8 +156,8 @@ impl Sandbox {
             python_version,
             plan,
             protection,
-            free: Mutex::new(free),
-            freed: Condvar::new(),
+            slots: Slots::new(free, options.waiting_max),
+            results: Cache::new(options.results_bytes_max),
         })
     }
 
@@ -164,9 +173,25 @@ impl Sandbox {
 
     /// Runs one program; waits for a free slot first.
     ///
+    /// The same job is not run twice: what it gave is kept for a while (up to
+    /// [`Options::results_bytes_max`] for all jobs), and who asks for what is running waits for it.
+    ///
     /// # Errors
     /// A fault: no verdict on the program. Faults of our own processes were tried three times.
     pub fn run(&self, job: &Job<'_>) -> Result<Run, Fault> {
+        self.run_with(job, Patience::Endless)
+    }
+
+    /// Runs one program if its turn comes soon: for callers who have to answer in time.
+    ///
+    /// # Errors
+    /// As [`Sandbox::run`]; [`FaultKind::Overload`] at once where [`Options::waiting_max`] callers
+    /// wait already, and [`FaultKind::Cancelled`] where no slot came free in time.
+    pub fn run_within(&self, job: &Job<'_>, patience: Duration) -> Result<Run, Fault> {
+        self.run_with(job, Patience::of(patience))
+    }
+
+    fn run_with(&self, job: &Job<'_>, patience: Patience) -> Result<Run, Fault> {
         if job.language != Language::Python {
             return Err(Fault {
                 kind: FaultKind::Missing,
@@ -174,42 +199,100 @@ impl Sandbox {
             });
         }
         let chunks = chunked(job)?;
-        let mut slot = self.take();
-        let mut result = self.try_run(&mut slot, job, &chunks);
+        let key = job.key(self.options.seed)?;
+        let (run, is_known) = self.results.get_or_make(key, || {
+            let run = self.run_fresh(job, &chunks, patience)?;
+            let n_bytes = run.n_bytes();
+            Ok((run, n_bytes))
+        })?;
+        Ok(Run { is_known, ..Run::clone(&run) })
+    }
+
+    fn run_fresh(
+        &self,
+        job: &Job<'_>,
+        chunks: &[Chunk<'_>],
+        patience: Patience,
+    ) -> Result<Run, Fault> {
+        let mut slot = self.slots.take(patience)?;
+        let result = self.run_in(&mut slot, job, chunks);
+        self.slots.give_back(slot);
+        match result {
+            Ok(run) if run.is_crowded() => {
+                self.slots.alone(|slot| self.judge_late(slot, job, chunks))
+            }
+            Err(fault) if fault.kind == FaultKind::Overload => {
+                self.slots.alone(|slot| self.judge_late(slot, job, chunks))
+            }
+            result => result,
+        }
+    }
+
+    /// Runs in a slot, and again in a fresh one if ours broke.
+    fn run_in(&self, slot: &mut Slot, job: &Job<'_>, chunks: &[Chunk<'_>]) -> Result<Run, Fault> {
+        let mut result = self.try_run(slot, job, chunks);
         for _ in 0..RETRIES_MAX {
             match &result {
                 Err(fault) if is_passing(fault.kind) => {
-                    slot = Slot::default();
-                    result = self.try_run(&mut slot, job, &chunks);
+                    *slot = Slot::default();
+                    result = self.try_run(slot, job, chunks);
                 }
                 Ok(_) | Err(_) => break,
             }
         }
         if result.is_err() || slot.is_worn() {
-            slot = Slot::default();
+            *slot = Slot::default();
         }
-        self.give_back(slot);
         result
     }
 
+    /// Runs a program alone that was over its time while others kept it from its core: caches and
+    /// cores shared with others make the same work take more CPU time, by up to a quarter. It gets
+    /// that quarter more. What then needs more than its limit is late, or undecided where the
+    /// machine has other work even now.
+    fn judge_late(
+        &self,
+        slot: &mut Slot,
+        job: &Job<'_>,
+        chunks: &[Chunk<'_>],
+    ) -> Result<Run, Fault> {
+        let cpu_ms_max = job.limits.cpu_ms_max;
+        let longer = Limits { cpu_ms_max: cpu_ms_max + cpu_ms_max / 4, ..job.limits };
+        let mut run = self.run_in(slot, &Job { limits: longer, ..*job }, chunks)?;
+        let has_company = run.wall_ms > 1.25 * run.cpu_ms;
+        for case in &mut run.cases {
+            #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds")]
+            let is_late = case.verdict != Verdict::TimeLimit && case.cpu_ms > cpu_ms_max as f64;
+            if is_late && has_company {
+                return Err(busy());
+            }
+            if is_late {
+                *case = late(job.limits).with_cpu_ms(case.cpu_ms);
+            }
+        }
+        Ok(run)
+    }
+
     /// Runs many programs on all slots, and gives each result to `sink` as it comes, with the
-    /// job's index. `sink` is called on this thread; when it breaks, no further job begins and
-    /// results that still come are dropped.
+    /// job's index. `sink` is called on this thread; while it works, no more than a few results
+    /// are kept for it. When it breaks, no further job begins and results that still come are
+    /// dropped.
     pub fn run_all(
         &self,
         jobs: &[Job<'_>],
         sink: &mut (dyn FnMut(usize, Result<Run, Fault>) -> ControlFlow<()> + Send),
     ) {
         let next = AtomicUsize::new(0);
-        let stopped = AtomicBool::new(false);
-        let (sender, receiver) = mpsc::channel();
+        let n_slots = self.options.slots.max(1);
+        let (sender, receiver) = mpsc::sync_channel(4 * n_slots);
         thread::scope(|scope| {
-            for _ in 0..self.options.slots.max(1).min(jobs.len()) {
-                let (sender, next, stopped) = (sender.clone(), &next, &stopped);
+            for _ in 0..n_slots.min(jobs.len()) {
+                let (sender, next) = (sender.clone(), &next);
                 scope.spawn(move || {
-                    while !stopped.load(Ordering::Relaxed) {
+                    loop {
                         let index = next.fetch_add(1, Ordering::Relaxed);
                         let Some(job) = jobs.get(index) else { return };
+                        // Nobody receives any more when the sink has broken.
                         if sender.send((index, self.run(job))).is_err() {
                             return;
                         }
@@ -217,31 +300,14 @@ impl Sandbox {
                 });
             }
             drop(sender);
-            for (index, result) in &receiver {
+            let results = receiver;
+            for (index, result) in &results {
                 if sink(index, result).is_break() {
-                    stopped.store(true, Ordering::Relaxed);
                     break;
                 }
             }
+            drop(results);
         });
-    }
-
-    fn take(&self) -> Slot {
-        let mut free = self.free.lock().expect("no thread panics while it holds the slots");
-        loop {
-            match free.pop() {
-                Some(slot) => return slot,
-                None => {
-                    free =
-                        self.freed.wait(free).expect("no thread panics while it holds the slots");
-                }
-            }
-        }
-    }
-
-    fn give_back(&self, slot: Slot) {
-        self.free.lock().expect("no thread panics while it holds the slots").push(slot);
-        self.freed.notify_one();
     }
 
     fn try_run(&self, slot: &mut Slot, job: &Job<'_>, chunks: &[Chunk<'_>]) -> Result<Run, Fault> {
@@ -276,12 +342,14 @@ impl Sandbox {
             // What was left out, was left out because of a failure before it.
             cases.resize(n_cases, CaseRun::failed(Verdict::Skipped, String::new()));
         }
-        Ok(Run {
+        let run = Run {
             cases,
             cpu_ms: used.cpu_ms,
             wall_ms: started.elapsed().as_secs_f64() * 1e3,
             peak_memory_kib: used.peak_memory_kib,
-        })
+            is_known: false,
+        };
+        Ok(run)
     }
 
     fn run_chunk(
@@ -329,8 +397,8 @@ impl Slot {
 /// Whether trying again may help.
 fn is_passing(kind: FaultKind) -> bool {
     match kind {
-        FaultKind::Worker | FaultKind::Resource | FaultKind::Overload => true,
-        FaultKind::Test | FaultKind::Missing | FaultKind::Cancelled => false,
+        FaultKind::Worker | FaultKind::Resource => true,
+        FaultKind::Overload | FaultKind::Test | FaultKind::Missing | FaultKind::Cancelled => false,
     }
 }
 

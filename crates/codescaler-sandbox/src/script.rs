@@ -10,10 +10,10 @@ use codescaler::{
 };
 
 use crate::{
-    calls::{ceiling, late},
+    calls::ceiling,
     job::CaseRun,
     marshal::{self, Malformed},
-    session::{Session, Watch},
+    session::{Session, Watch, late},
     verdict::{Exception, Used, Work, of_answer, of_silence, shortened},
     wire::Frame,
     zygote::{Ceiling, Role, Zygote},
@@ -167,12 +167,7 @@ impl Pair<'_> {
                 Ok(_) | Err(_) => String::new(),
             };
             let run = match frame.kind {
-                b'P' => CaseRun {
-                    verdict: Verdict::Pass,
-                    detail: String::new(),
-                    output: None,
-                    cpu_ms: 0.0,
-                },
+                b'P' => CaseRun::passed(),
                 b'A' => CaseRun::failed(Verdict::WrongAnswer, text),
                 b'E' if out_of_memory => CaseRun::failed(Verdict::MemoryLimit, text),
                 b'E' => CaseRun::failed(Verdict::RuntimeError, text),
@@ -194,7 +189,8 @@ impl Pair<'_> {
             Err(silence) => return Ok(Answer::Failed(of_silence(silence, limits)?)),
         };
         if watch.is_over(self.program.process()) {
-            return Ok(Answer::Failed(late(self.work)));
+            let is_crowded = watch.is_crowded(self.program.process());
+            return Ok(Answer::Failed(CaseRun { is_crowded, ..late(limits) }));
         }
         let meddling = || {
             let detail = "an answer that is no answer";

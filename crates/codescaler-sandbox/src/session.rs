@@ -62,6 +62,12 @@ impl Watch {
         process.cpu().saturating_sub(self.cpu_before)
     }
 
+    /// Whether the process had to wait for a core for more than a quarter of the CPU time that it
+    /// may use: what shares a core with others takes more time for the same work.
+    pub(crate) fn is_crowded(&self, process: &Process) -> bool {
+        process.waited_for_core() > self.cpu_max / 4
+    }
+
     /// How long to wait before looking again, or why the case is over.
     pub(crate) fn look(&mut self, process: &Process) -> Result<Duration, Over> {
         let wall = self.started.elapsed();
@@ -72,7 +78,7 @@ impl Watch {
         }
         let cpu = self.cpu(process);
         if cpu >= self.cpu_max {
-            return Err(Over::Cpu);
+            return Err(Over::Cpu { is_crowded: self.is_crowded(process) });
         }
         if wall >= self.wall_max {
             if wall.saturating_sub(process.waited_for_core()) >= self.wall_max {
@@ -92,7 +98,10 @@ impl Watch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Over {
     /// Its CPU time is used up.
-    Cpu,
+    Cpu {
+        /// Whether others kept it from its core.
+        is_crowded: bool,
+    },
     /// It waits for something that does not come.
     Idle,
     /// The machine gave it no time.
@@ -100,18 +109,30 @@ pub(crate) enum Over {
 }
 
 impl Over {
-    /// The verdict, or the fault that it is.
-    pub(crate) fn verdict(self, limits: Limits) -> Result<(Verdict, String), Fault> {
+    /// The verdict.
+    ///
+    /// # Errors
+    /// The machine gave it no time.
+    pub(crate) fn judge(self, limits: Limits) -> Result<CaseRun, Fault> {
         match self {
-            Over::Cpu => {
-                Ok((Verdict::TimeLimit, format!("more than {} ms of CPU time", limits.cpu_ms_max)))
-            }
-            Over::Idle => Ok((Verdict::TimeLimit, "idle past the wall limit".to_owned())),
-            Over::Overload => Err(Fault {
-                kind: FaultKind::Overload,
-                message: "the machine is too busy to judge a time limit".to_owned(),
-            }),
+            Over::Cpu { is_crowded } => Ok(CaseRun { is_crowded, ..late(limits) }),
+            Over::Idle => Ok(CaseRun::failed(Verdict::TimeLimit, "idle past the wall limit")),
+            Over::Overload => Err(busy()),
         }
+    }
+}
+
+/// The verdict on what used more CPU time than it may.
+pub(crate) fn late(limits: Limits) -> CaseRun {
+    let detail = format!("more than {} ms of CPU time", limits.cpu_ms_max);
+    CaseRun::failed(Verdict::TimeLimit, detail)
+}
+
+/// The fault of a machine that has other work.
+pub(crate) fn busy() -> Fault {
+    Fault {
+        kind: FaultKind::Overload,
+        message: "the machine is too busy to judge a time limit".to_owned(),
     }
 }
 

@@ -10,7 +10,7 @@ use codescaler::{
 use crate::{
     job::{CaseRun, Output},
     marshal::{self, Malformed},
-    session::Silence,
+    session::{Silence, late},
     wire::{Frame, Tap},
     zygote::Exit,
 };
@@ -76,18 +76,12 @@ const OUT_OF_MEMORY: i32 = 97;
 /// A fault for `SIGKILL` that neither we nor a limit sent: a program cannot send it to itself, so
 /// it came from outside (most likely the machine ran out of memory).
 pub(crate) fn of_signal(exit: &Exit, limits: Limits) -> Result<Option<CaseRun>, Fault> {
-    let over_time = || {
-        CaseRun::failed(
-            Verdict::TimeLimit,
-            format!("more than {} ms of CPU time", limits.cpu_ms_max),
-        )
-    };
     #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds")]
     let is_over_time = exit.cpu_ms >= limits.cpu_ms_max as f64;
     Ok(match exit.signal() {
         None => None,
-        Some(libc::SIGXCPU) => Some(over_time()),
-        Some(libc::SIGKILL) if is_over_time => Some(over_time()),
+        Some(libc::SIGXCPU) => Some(late(limits)),
+        Some(libc::SIGKILL) if is_over_time => Some(late(limits)),
         Some(libc::SIGKILL) => {
             return Err(Fault {
                 kind: FaultKind::Resource,
@@ -120,10 +114,7 @@ pub(crate) fn of_status(exit: &Exit, stderr: &Tap) -> Option<CaseRun> {
 /// The silence is our machine's doing.
 pub(crate) fn of_silence(silence: Silence, limits: Limits) -> Result<CaseRun, Fault> {
     Ok(match silence {
-        Silence::Over(over) => {
-            let (verdict, detail) = over.verdict(limits)?;
-            CaseRun::failed(verdict, detail)
-        }
+        Silence::Over(over) => over.judge(limits)?,
         Silence::TooMuch => CaseRun::failed(Verdict::OutputLimit, "too much on standard output"),
         Silence::Meddling => {
             CaseRun::failed(Verdict::ProtocolViolation, "it meddles with its channel")
@@ -235,7 +226,7 @@ fn of_value(value: Value, expected: Option<(&Value, Check)>) -> CaseRun {
             (Verdict::WrongAnswer, format!("expected {}, got {}", shown(expected), shown(&value)))
         }
     };
-    CaseRun { verdict, detail, output: Some(Output::Value(value)), cpu_ms: 0.0 }
+    CaseRun { verdict, detail, output: Some(Output::Value(value)), ..CaseRun::passed() }
 }
 
 /// The verdict on what a whole program wrote before it left with status 0.
@@ -251,7 +242,7 @@ pub(crate) fn of_output(stdout: &[u8], expected: Option<(&str, Check)>) -> CaseR
             format!("expected {:?}, got {:?}", shortened(expected), shortened(written)),
         ),
     };
-    CaseRun { verdict, detail, output: Some(Output::text(written)), cpu_ms: 0.0 }
+    CaseRun { verdict, detail, output: Some(Output::text(written)), ..CaseRun::passed() }
 }
 
 fn shown(value: &Value) -> String {

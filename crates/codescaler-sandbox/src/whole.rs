@@ -16,7 +16,7 @@ use std::os::fd::AsFd as _;
 use crate::{
     calls::ceiling,
     job::CaseRun,
-    session::{Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Silence, Watch},
+    session::{Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Silence, Watch, late},
     verdict::{Used, Work, of_output, of_signal, of_silence, of_status},
     wire::{Feed, Tap},
     zygote::{ForkServer, Process, Role, Zygote, io_fault, timespec},
@@ -92,7 +92,7 @@ fn run_test(
         Ended::TooMuch => of_silence(Silence::TooMuch, work.limits)?,
         Ended::Gone if streams.stdout.is_over() => of_silence(Silence::TooMuch, work.limits)?,
         #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds")]
-        Ended::Gone if exit.cpu_ms > work.limits.cpu_ms_max as f64 => crate::calls::late(work),
+        Ended::Gone if exit.cpu_ms > work.limits.cpu_ms_max as f64 => late(work.limits),
         Ended::Gone => match of_signal(&exit, work.limits)? {
             Some(run) => run,
             None => of_status(&exit, &streams.stderr)

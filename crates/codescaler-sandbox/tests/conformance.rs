@@ -1,5 +1,8 @@
 //! Every verdict, each kind of test, every limit.
 
+#[path = "conformance/queue.rs"]
+mod queue;
+
 use std::{collections::BTreeSet, ops::ControlFlow, sync::OnceLock};
 
 use codescaler::{
@@ -547,7 +550,10 @@ def f(): return [random.random(), hash('a'), list({'a', 'b', 'c', 'd'}), id(0) a
 ";
     let entry = function("f");
     let inputs = [Input::Args(vec![]), Input::Args(vec![])];
-    let jobs = vec![job(program, &entry, Cases::Inputs(&inputs)); 12];
+    // Different texts, so that every one is run.
+    let programs: Vec<String> = (0..12).map(|index| format!("{program}# {index}")).collect();
+    let jobs: Vec<Job<'_>> =
+        programs.iter().map(|program| job(program, &entry, Cases::Inputs(&inputs))).collect();
     let mut digests = BTreeSet::new();
     sandbox().run_all(&jobs, &mut |_, run| {
         let outputs = run.unwrap().cases.into_iter().map(|case| case.output.unwrap().digest());
@@ -561,7 +567,9 @@ def f(): return [random.random(), hash('a'), list({'a', 'b', 'c', 'd'}), id(0) a
 fn all_jobs_come_back_once_and_a_break_ends() {
     let entry = function("f");
     let tests = [call("[]", "1")];
-    let jobs = vec![job("def f(): return 1", &entry, Cases::Tests(&tests)); 40];
+    let programs: Vec<String> = (0..40).map(|n| format!("def f(): return {n} * 0 + 1")).collect();
+    let jobs: Vec<Job<'_>> =
+        programs.iter().map(|program| job(program, &entry, Cases::Tests(&tests))).collect();
     let mut seen = vec![0; jobs.len()];
     sandbox().run_all(&jobs, &mut |index, run| {
         seen[index] += 1;

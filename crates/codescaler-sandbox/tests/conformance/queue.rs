@@ -1,0 +1,88 @@
+//! Results that are known already, callers that cannot wait, and a machine with other work.
+
+use std::{
+    sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
+};
+
+use super::*;
+
+/// A sandbox of its own, so that nobody else uses its slots.
+fn one_slot(waiting_max: usize) -> Sandbox {
+    let options = Options { slots: 1, waiting_max, ..Options::default() };
+    Sandbox::start(&options).expect("a sandbox")
+}
+
+#[test]
+fn the_same_job_is_run_once() {
+    let sandbox = one_slot(0);
+    let (entry, tests) = (function("f"), [call("[1]", "2")]);
+    let jobs: Vec<Job<'_>> = ["def f(x): return 2", "def f(x): return 3", "def f(x): return 2"]
+        .into_iter()
+        .map(|program| job(program, &entry, Cases::Tests(&tests)))
+        .collect();
+    let run = |job: &Job<'_>| sandbox.run(job).expect("no fault");
+    let (first, other, again) = (run(&jobs[0]), run(&jobs[1]), run(&jobs[2]));
+    assert_eq!([first.is_known, other.is_known, again.is_known], [false, false, true]);
+    assert_eq!(first.cases, again.cases);
+    // Everything that decides the result is part of what must be the same.
+    for other in [
+        Job { limits: SHORT, ..jobs[0] },
+        Job { stop_at_first_failure: true, ..jobs[0] },
+        Job { prelude: "y = 1", ..jobs[0] },
+        Job { cases: Cases::Tests(&[]), ..jobs[0] },
+    ] {
+        assert!(!run(&other).is_known, "{other:?}");
+    }
+    let mut n_known = 0;
+    sandbox.run_all(
+        &vec![job("def f(x): return 4", &entry, Cases::Tests(&tests)); 10],
+        &mut |_, run| {
+            n_known += usize::from(run.expect("no fault").is_known);
+            ControlFlow::Continue(())
+        },
+    );
+    assert_eq!(n_known, 9);
+}
+
+#[test]
+fn who_cannot_wait_is_told_so() {
+    let sandbox = one_slot(1);
+    let (entry, tests) = (function("f"), [call("[]", "1")]);
+    let slow = "import time\ndef f():\n    time.sleep(0.6)\n    return 1";
+    let quick = job("def f(): return 1", &entry, Cases::Tests(&tests));
+    let kind = |patience| sandbox.run_within(&quick, patience).map_err(|fault| fault.kind);
+    thread::scope(|scope| {
+        scope.spawn(|| sandbox.run(&job(slow, &entry, Cases::Tests(&tests))).expect("no fault"));
+        thread::sleep(Duration::from_millis(200));
+        assert_eq!(kind(Duration::from_millis(1)), Err(FaultKind::Cancelled));
+        scope.spawn(|| {
+            let other = job("def f(): return 2 - 1", &entry, Cases::Tests(&tests));
+            sandbox.run_within(&other, Duration::from_secs(60)).expect("it has patience")
+        });
+        thread::sleep(Duration::from_millis(50));
+        assert_eq!(kind(Duration::from_secs(60)), Err(FaultKind::Overload));
+    });
+    assert!(kind(Duration::from_secs(60)).is_ok());
+}
+
+#[test]
+fn a_crowded_machine_changes_no_verdict() {
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..6 {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    std::hint::spin_loop();
+                }
+            });
+        }
+        let endless = "def f():\n    while True: pass";
+        let tests = [(call("[]", "1"), Verdict::TimeLimit)];
+        check_with(SHORT, endless, &function("f"), &tests);
+        let short = "def f():\n    for _ in range(200_000): pass\n    return 1";
+        check_with(SHORT, short, &function("f"), &[(call("[]", "1"), Verdict::Pass)]);
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
