@@ -14,11 +14,12 @@
 //! process, watched), `zygote` (who forks), and `python/` (what runs on the other side: Python, and
 //! `native.rs`, which forks and locks in).
 //!
-//! **Not covered yet:** languages other than Python; cgroups (level 4); packages outside the
-//! standard library. Memory is bounded by address space, not by resident pages.
+//! **Not covered yet:** languages other than Python; packages outside the standard library.
+//! Memory is bounded by address space, and where control groups can be made also by resident pages.
 
 mod cache;
 mod calls;
+mod cgroup;
 mod doctor;
 mod job;
 mod marshal;

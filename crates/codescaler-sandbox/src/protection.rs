@@ -2,14 +2,19 @@
 
 use std::fmt;
 
-use codescaler::{execution::Fault, problem::Limits, value::Value};
+use codescaler::{
+    execution::{Fault, Verdict},
+    problem::Limits,
+    value::Value,
+};
 use serde::Serialize;
 
 use crate::{
     calls,
+    cgroup::{CORES_MAX, Cgroups, PYTHON_PIDS_MAX},
     job::Output,
     verdict::{Used, Work},
-    zygote::{Zygote, worker_fault},
+    zygote::{Zygote, group_bytes, io_fault, worker_fault},
 };
 
 /// How well a program is locked in.
@@ -25,7 +30,8 @@ pub enum Level {
     L2,
     /// And it runs under a user id that owns nothing, which takes root to arrange.
     L3,
-    /// And control groups bound memory and processes as a whole. Not used yet.
+    /// And control groups bound resident memory, processes and CPU of a slot as a whole: version 1
+    /// of the interface, version 2, or some of each, which bound the same three.
     L4,
 }
 
@@ -42,20 +48,23 @@ impl fmt::Display for Level {
 }
 
 /// The layers that a zygote is to put in place.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Plan {
     pub(crate) namespaces: bool,
     pub(crate) landlock: bool,
     pub(crate) seccomp: bool,
+    /// Where control groups are made.
+    pub(crate) cgroups: Option<Cgroups>,
 }
 
 impl Plan {
-    /// All layers up to a level.
+    /// All layers up to a level; control groups have to be found first.
     pub(crate) fn up_to(level: Level) -> Plan {
         Plan {
             namespaces: level >= Level::L2,
             landlock: level >= Level::L1,
             seccomp: level >= Level::L1,
+            cgroups: None,
         }
     }
 }
@@ -103,6 +112,7 @@ impl Protection {
             seed: 0,
             stop_at_first_failure: false,
         };
+        zygote.bound(limits.memory_mib_max)?;
         let runs = calls::run(zygote, &work, &[(&[], None)], &mut Used::default())?;
         let Some(Output::Value(Value::Dict(mut found))) = runs[0].output.clone() else {
             return Err(worker_fault(format!("the probe fails: {}", runs[0].detail)));
@@ -111,6 +121,10 @@ impl Protection {
         let own = rustix::process::geteuid().as_raw();
         let is_other_user = zygote.user().is_some_and(|user| user != own);
         found.push((Value::Str(OTHER_USER.to_owned()), Value::Bool(is_other_user)));
+        let bounds = probe_group(zygote, &work)?;
+        for (name, is_true) in LAYERS_L4.iter().zip(bounds) {
+            found.push((Value::Str((*name).to_owned()), Value::Bool(is_true)));
+        }
         let holds = |name: &str| found.contains(&(Value::Str(name.to_owned()), Value::Bool(true)));
         let level = if !LAYERS_L1.iter().all(|layer| holds(layer)) {
             Level::L0
@@ -118,20 +132,49 @@ impl Protection {
             Level::L1
         } else if !holds(OTHER_USER) {
             Level::L2
-        } else {
+        } else if !LAYERS_L4.iter().all(|layer| holds(layer)) {
             Level::L3
+        } else {
+            Level::L4
         };
-        let names = LAYERS_L1.iter().chain(&LAYERS_L2).chain([&OTHER_USER]);
+        let names = LAYERS_L1.iter().chain(&LAYERS_L2).chain([&OTHER_USER]).chain(&LAYERS_L4);
         let (in_force, lost): (Vec<String>, Vec<String>) =
             names.map(|name| (*name).to_owned()).partition(|name| holds(name));
         let mut lost: Vec<String> = lost.into_iter().map(|name| format!("not: {name}")).collect();
         lost.extend(missing.iter().cloned());
-        lost.push("control groups: not used yet; memory is bounded by address space".to_owned());
         Ok(Protection { level, in_force, lost })
     }
 }
 
-/// What the probe tries; the names are its keys, the last one's apart.
+/// Whether the zygote's control group holds: it is bounded tightly, and programs try to keep too
+/// much in memory, to start too many threads, to use too much CPU time.
+fn probe_group(zygote: &mut Zygote, work: &Work<'_>) -> Result<[bool; 3], Fault> {
+    let Some(group) = zygote.group().cloned() else { return Ok([false; 3]) };
+    let io = |error| io_fault("a control group cannot be bounded", &error);
+    let mut try_out = |name| {
+        let work = Work { target: (None, Some(name)), ..*work };
+        let mut runs = calls::run(zygote, &work, &[(&[], None)], &mut Used::default())?;
+        Ok(runs.remove(0))
+    };
+    let tight = group.memory().map_err(io)? + (16 << 20);
+    group.bound_memory(tight).map_err(io)?;
+    let kept = try_out("keep_memory")?;
+    group.bound_memory(group_bytes(work.limits.memory_mib_max)).map_err(io)?;
+    group.bound_pids(TIGHT_PIDS).map_err(io)?;
+    let started = try_out("start_threads")?;
+    group.bound_pids(PYTHON_PIDS_MAX).map_err(io)?;
+    let n_before = group.n_throttled().map_err(io)?;
+    group.bound_cpu(TIGHT_CORES).map_err(io)?;
+    try_out("use_cpu")?;
+    group.bound_cpu(CORES_MAX).map_err(io)?;
+    Ok([
+        kept.verdict == Verdict::MemoryLimit,
+        started.output == Some(Output::Value(Value::Bool(true))),
+        group.n_throttled().map_err(io)? > n_before,
+    ])
+}
+
+/// What the probe tries; the names are its keys, the last ones' apart.
 const LAYERS_L1: [&str; 7] = [
     "no new processes",
     "no other programs",
@@ -143,3 +186,11 @@ const LAYERS_L1: [&str; 7] = [
 ];
 const LAYERS_L2: [&str; 3] = ["own processes only", "own network", "own file system"];
 const OTHER_USER: &str = "a user who owns nothing";
+const LAYERS_L4: [&str; 3] = [
+    "resident memory bounded by a control group",
+    "processes and threads bounded by a control group",
+    "CPU bounded by a control group",
+];
+/// Our own two processes, the program, and a few threads.
+const TIGHT_PIDS: u32 = 8;
+const TIGHT_CORES: f64 = 0.1;

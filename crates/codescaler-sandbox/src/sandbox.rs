@@ -20,6 +20,7 @@ use codescaler::{
 use crate::{
     cache::Cache,
     calls,
+    cgroup::Cgroups,
     doctor::python_found,
     job::{Case, CaseRun, Job, Run},
     protection::{Level, Plan, Protection},
@@ -125,16 +126,22 @@ impl Sandbox {
         };
         let mut plan = Plan::up_to(options.level_max);
         let mut missing = Vec::new();
+        if options.level_max >= Level::L4 {
+            match Cgroups::find() {
+                Ok(cgroups) => plan.cgroups = Some(cgroups),
+                Err(why) => missing.push(format!("control groups: {why}")),
+            }
+        }
         let mut zygote = loop {
             match Zygote::start(&python, &plan, false) {
                 Ok(zygote) => break zygote,
                 Err(NoZygote::Layer(layer, why)) => {
-                    let switch = match layer.as_str() {
-                        "namespaces" => &mut plan.namespaces,
-                        "landlock" => &mut plan.landlock,
-                        _ => &mut plan.seccomp,
-                    };
-                    *switch = false;
+                    match layer.as_str() {
+                        "control groups" => plan.cgroups = None,
+                        "namespaces" => plan.namespaces = false,
+                        "landlock" => plan.landlock = false,
+                        _ => plan.seccomp = false,
+                    }
                     missing.push(format!("{layer}: {why}"));
                 }
                 Err(NoZygote::Broken(fault)) => return Err(StartError::Broken(fault)),
@@ -363,6 +370,7 @@ impl Sandbox {
             Some(zygote) => zygote,
             place @ None => place.insert(self.zygote(false)?),
         };
+        programs.bound(work.limits.memory_mib_max)?;
         match chunk {
             Chunk::Calls(list) => calls::run(programs, work, list, used),
             Chunk::Texts(list) => whole::run(programs, work, list, used),

@@ -51,6 +51,7 @@ impl Tester {
                 self.n_tests = 0;
                 let seconds = TESTS_MAX * TESTER_LIMITS.cpu_ms_max / 1000;
                 let memory_bytes = TESTER_LIMITS.memory_mib_max << 20;
+                self.zygote.bound(TESTER_LIMITS.memory_mib_max)?;
                 let ceiling = Ceiling { memory_bytes, cpu_seconds: seconds };
                 Session::start(&mut self.zygote, Role::Tester, ceiling)
             }

@@ -182,7 +182,8 @@ impl Session {
     ) -> Result<(Session, ForkServer), Fault> {
         let io = |error| io_fault("cannot make sockets for a program", &error);
         let (channel, channel_end) = Channel::new().map_err(io)?;
-        let (server, server_end) = ForkServer::pair().map_err(io)?;
+        let (server, server_end) =
+            ForkServer::pair(zygote.server().group().cloned()).map_err(io)?;
         let process = zygote.fork(Role::Whole, ceiling, &[&channel_end, &server_end])?;
         let (stdout, stderr) = (Tap::closed(), Tap::closed());
         Ok((Session { channel, stdout, stderr, process, exit: None }, server))

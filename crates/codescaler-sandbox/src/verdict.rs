@@ -82,6 +82,10 @@ pub(crate) fn of_signal(exit: &Exit, limits: Limits) -> Result<Option<CaseRun>, 
         None => None,
         Some(libc::SIGXCPU) => Some(late(limits)),
         Some(libc::SIGKILL) if is_over_time => Some(late(limits)),
+        Some(libc::SIGKILL) if exit.is_out_of_memory => Some(CaseRun::failed(
+            Verdict::MemoryLimit,
+            "more resident memory than its control group may have",
+        )),
         Some(libc::SIGKILL) => {
             return Err(Fault {
                 kind: FaultKind::Resource,

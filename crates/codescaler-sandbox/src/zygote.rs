@@ -6,6 +6,7 @@ use std::{
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
     path::Path,
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -24,7 +25,12 @@ use rustix::{
     process::{Signal, pidfd_send_signal},
 };
 
-use crate::{marshal, protection::Plan, seccomp, sys};
+use crate::{
+    cgroup::{Group, PYTHON_PIDS_MAX},
+    marshal,
+    protection::Plan,
+    seccomp, sys,
+};
 
 const CONFINE: &str = include_str!("python/confine.py");
 const ZYGOTE: &str = include_str!("python/zygote.py");
@@ -91,6 +97,8 @@ pub(crate) struct Exit {
     status: i32,
     pub(crate) cpu_ms: f64,
     pub(crate) peak_memory_kib: u64,
+    /// Whether the control group killed for memory about then.
+    pub(crate) is_out_of_memory: bool,
 }
 
 impl Exit {
@@ -118,14 +126,20 @@ pub(crate) fn io_fault(what: &str, error: &io::Error) -> Fault {
 /// The control socket of a process that forks on request, one child at a time.
 pub(crate) struct ForkServer {
     control: OwnedFd,
+    /// The control group of all that it forks.
+    group: Option<Arc<Group>>,
 }
 
 impl ForkServer {
     /// A server's socket, and the end for the process that is to serve.
-    pub(crate) fn pair() -> io::Result<(ForkServer, OwnedFd)> {
+    pub(crate) fn pair(group: Option<Arc<Group>>) -> io::Result<(ForkServer, OwnedFd)> {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
-        Ok((ForkServer { control: ours }, theirs))
+        Ok((ForkServer { control: ours, group }, theirs))
+    }
+
+    pub(crate) fn group(&self) -> Option<&Arc<Group>> {
+        self.group.as_ref()
     }
 
     pub(crate) fn fd(&self) -> &OwnedFd {
@@ -177,7 +191,10 @@ impl ForkServer {
         let status = i32::from_le_bytes(fields[1..5].try_into().expect("four bytes"));
         #[expect(clippy::cast_precision_loss, reason = "microseconds of one run")]
         let cpu_ms = word(5) as f64 / 1e3;
-        Ok(Exit { status, cpu_ms, peak_memory_kib: word(13) })
+        let is_killed = status & 0x7f == libc::SIGKILL;
+        let is_out_of_memory =
+            is_killed && self.group.as_ref().is_some_and(|group| group.has_killed());
+        Ok(Exit { status, cpu_ms, peak_memory_kib: word(13), is_out_of_memory })
     }
 
     /// The next message, with the descriptor that came with it.
@@ -284,6 +301,18 @@ pub(crate) struct Zygote {
     child: Child,
     version: String,
     n_forks: u32,
+    /// What the control group is bounded to, in MiB of a program.
+    memory_mib_max: Option<u64>,
+    /// Removed after everything in it is dead: fields are dropped in order, after `drop`.
+    group: Option<Arc<Group>>,
+}
+
+/// What the zygote itself, page tables and sockets may take beside a program.
+const SLACK_MIB: u64 = 64;
+
+/// What a control group may keep in memory for programs that may have so much.
+pub(crate) fn group_bytes(memory_mib_max: u64) -> u64 {
+    memory_mib_max.saturating_add(SLACK_MIB).saturating_mul(1 << 20)
 }
 
 /// Forks after which a zygote is replaced: whatever might creep into it, does not stay.
@@ -304,7 +333,15 @@ impl Zygote {
         let io = |error: io::Error| {
             NoZygote::Broken(io_fault(&format!("{} does not start", python.display()), &error))
         };
-        let (server, theirs) = ForkServer::pair().map_err(io)?;
+        let no_group =
+            |error: io::Error| NoZygote::Layer("control groups".to_owned(), error.to_string());
+        let group = match &plan.cgroups {
+            Some(cgroups) => {
+                Some(Arc::new(Group::new(cgroups, PYTHON_PIDS_MAX).map_err(no_group)?))
+            }
+            None => None,
+        };
+        let (server, theirs) = ForkServer::pair(group.clone()).map_err(io)?;
         #[expect(clippy::disallowed_methods, reason = "the sandbox is what starts processes")]
         let child = Command::new(python)
             // No `-E` or `-I`: they would ignore the hash seed. The environment is ours anyway.
@@ -317,7 +354,18 @@ impl Zygote {
             .stderr(Stdio::piped())
             .spawn()
             .map_err(io)?;
-        let mut zygote = Zygote { server: Some(server), child, version: String::new(), n_forks: 0 };
+        let mut zygote = Zygote {
+            server: Some(server),
+            child,
+            version: String::new(),
+            n_forks: 0,
+            memory_mib_max: None,
+            group,
+        };
+        // It waits for the plan, so it has not forked yet.
+        if let Some(group) = &zygote.group {
+            group.add(zygote.child.id()).map_err(no_group)?;
+        }
         match zygote.greet(plan, tester) {
             Ok(version) => {
                 zygote.version = version;
@@ -378,6 +426,22 @@ impl Zygote {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix("Uid:"))?;
         line.split_whitespace().nth(1)?.parse().ok()
+    }
+
+    /// Bounds what it and a program together keep in memory, where there is a control group.
+    pub(crate) fn bound(&mut self, memory_mib_max: u64) -> Result<(), Fault> {
+        if let (Some(group), true) = (&self.group, self.memory_mib_max != Some(memory_mib_max)) {
+            group
+                .bound_memory(group_bytes(memory_mib_max))
+                .map_err(|error| io_fault("a control group cannot be bounded", &error))?;
+            self.memory_mib_max = Some(memory_mib_max);
+        }
+        Ok(())
+    }
+
+    /// Its control group.
+    pub(crate) fn group(&self) -> Option<&Arc<Group>> {
+        self.group.as_ref()
     }
 
     /// Where to ask for forks.

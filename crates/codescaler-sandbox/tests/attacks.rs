@@ -101,6 +101,26 @@ fn descendants() -> BTreeSet<u32> {
     found
 }
 
+/// Control groups that this process made and did not remove, wherever they are.
+fn groups() -> Vec<PathBuf> {
+    let prefix = format!("codescaler-{}-", std::process::id());
+    let mut left = Vec::new();
+    let mut folders = vec![PathBuf::from("/sys/fs/cgroup")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                let name = entry.file_name().to_string_lossy().into_owned();
+                // The leaf that we stepped into ourselves stays until we are gone.
+                if name.starts_with(&prefix) && !name.ends_with("-supervisor") {
+                    left.push(entry.path());
+                }
+                folders.push(entry.path());
+            }
+        }
+    }
+    left
+}
+
 /// Runs all attacks of one kind, then sees that the sandbox still judges, and that nothing is left.
 #[track_caller]
 fn run(level_max: Level, (file, entry, tests): (&str, &Entry, &[Test])) {
@@ -151,6 +171,8 @@ fn run(level_max: Level, (file, entry, tests): (&str, &Entry, &[Test])) {
     judge();
     world.assert_untouched();
     drop(sandbox);
+    let groups = groups();
+    assert!(groups.is_empty(), "control groups are left: {groups:?}");
     let left: Vec<u32> = descendants().difference(&before).copied().collect();
     assert!(left.is_empty(), "processes are left: {left:?}");
 }

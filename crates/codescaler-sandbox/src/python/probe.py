@@ -80,3 +80,26 @@ def probe():
         "own file system": refused(lambda: os.stat("/etc/passwd"))
         and refused(lambda: os.stat("/proc/self")),
     }
+
+
+def keep_memory():
+    """More resident memory than the tightened group allows, far less than the address space."""
+    return len([bytes(1 << 16) + b"x" for _ in range(1 << 10)])
+
+
+def start_threads():
+    import _thread
+
+    lock = _thread.allocate_lock()
+    lock.acquire()
+    try:
+        for _ in range(16):
+            _thread.start_new_thread(lock.acquire, ())
+    except RuntimeError:
+        return True
+    return False
+
+
+def use_cpu():
+    """A few milliseconds of it."""
+    return sum(range(200_000))
