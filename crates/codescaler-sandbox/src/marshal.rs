@@ -10,6 +10,9 @@ use codescaler::value::{VALUE_DEPTH_MAX, Value};
 /// Integers of more bits are refused: turning them into decimal digits takes quadratic time.
 pub(crate) const INT_BITS_MAX: usize = 1 << 18;
 
+/// A value of more parts is refused: a part of one byte takes thirty once it is built.
+const VALUES_MAX: usize = 1 << 22;
+
 /// What is wrong with a value from outside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
@@ -156,14 +159,25 @@ fn decimal(digits: &[u16]) -> String {
 
 /// The value that `bytes` are, all of them.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Malformed> {
-    let mut reader = Reader { rest: bytes };
+    let mut reader = Reader { rest: bytes, n_left: VALUES_MAX };
     let tag = reader.byte()?;
     let value = reader.value(tag, VALUE_DEPTH_MAX)?;
     if reader.rest.is_empty() { Ok(value) } else { Err(Malformed::Bytes) }
 }
 
+/// Whether `bytes` are a plain value, which the interpreter reads without harm: the same rules as
+/// [`decode`], but nothing is built, so that values of any size and integers of any length pass.
+pub(crate) fn inspect(bytes: &[u8]) -> Result<(), Malformed> {
+    let mut reader = Reader { rest: bytes, n_left: VALUES_MAX };
+    let tag = reader.byte()?;
+    reader.pass(tag, VALUE_DEPTH_MAX)?;
+    if reader.rest.is_empty() { Ok(()) } else { Err(Malformed::Bytes) }
+}
+
 struct Reader<'a> {
     rest: &'a [u8],
+    /// Values that may still be built.
+    n_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -189,10 +203,45 @@ impl<'a> Reader<'a> {
         Ok(f64::from_le_bytes(self.array()?))
     }
 
+    /// Reads over a value.
+    fn pass(&mut self, tag: u8, depth: usize) -> Result<(), Malformed> {
+        let inner = deeper(depth)?;
+        match tag {
+            b'[' | b'(' | b'<' | b'>' => {
+                for _ in 0..self.length()? {
+                    let tag = self.byte()?;
+                    self.pass(tag, inner)?;
+                }
+                Ok(())
+            }
+            b'{' => loop {
+                let tag = self.byte()?;
+                if tag == b'0' {
+                    return Ok(());
+                }
+                self.pass(tag, inner)?;
+                let tag = self.byte()?;
+                self.pass(tag, inner)?;
+            },
+            b's' => {
+                let length = self.length()?;
+                self.take(length).map(drop)
+            }
+            b'l' => self.digits().map(drop),
+            // Scalars and texts are quickly built; what is refused is refused there.
+            _ => {
+                self.n_left = VALUES_MAX;
+                self.value(tag, depth).map(drop)
+            }
+        }
+    }
+
     fn value(&mut self, tag: u8, depth: usize) -> Result<Value, Malformed> {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Err(Malformed::NotPlain(format!("nested deeper than {VALUE_DEPTH_MAX}")));
-        };
+        let depth = deeper(depth)?;
+        self.n_left = self
+            .n_left
+            .checked_sub(1)
+            .ok_or_else(|| Malformed::NotPlain(format!("made of more than {VALUES_MAX} values")))?;
         Ok(match tag {
             b'N' => Value::Null,
             b'T' => Value::Bool(true),
@@ -251,24 +300,36 @@ impl<'a> Reader<'a> {
     }
 
     fn long(&mut self) -> Result<Value, Malformed> {
-        let count = i32::from_le_bytes(self.array()?);
-        let length = usize::try_from(count.unsigned_abs()).map_err(|_| Malformed::Bytes)?;
-        if length * 15 > INT_BITS_MAX {
+        let (negative, digits) = self.digits()?;
+        if digits.len() * 15 > INT_BITS_MAX {
             return Err(Malformed::NotPlain(format!(
                 "an integer of more than {INT_BITS_MAX} bits"
             )));
         }
-        let digits: Vec<u16> = self
-            .take(length * 2)?
-            .chunks_exact(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
-            .collect();
-        if digits.iter().any(|&digit| digit > 0x7fff) {
-            return Err(Malformed::Bytes);
-        }
-        let sign = if count < 0 { "-" } else { "" };
+        let sign = if negative { "-" } else { "" };
         Value::int_from_digits(&format!("{sign}{}", decimal(&digits))).ok_or(Malformed::Bytes)
     }
+
+    /// The sign of a long integer, and its digits to the base 2¹⁵, the lowest first.
+    fn digits(&mut self) -> Result<(bool, Vec<u16>), Malformed> {
+        let count = i32::from_le_bytes(self.array()?);
+        let length = usize::try_from(count.unsigned_abs()).map_err(|_| Malformed::Bytes)?;
+        let bytes = self.take(length.checked_mul(2).ok_or(Malformed::Bytes)?)?;
+        let digits: Vec<u16> =
+            bytes.chunks_exact(2).map(|pair| u16::from_le_bytes([pair[0], pair[1]])).collect();
+        // The interpreter refuses zeros in front.
+        if digits.iter().any(|&digit| digit > 0x7fff) || digits.last() == Some(&0) {
+            return Err(Malformed::Bytes);
+        }
+        Ok((count < 0, digits))
+    }
+}
+
+/// What is left of the depth inside a value.
+fn deeper(depth: usize) -> Result<usize, Malformed> {
+    depth
+        .checked_sub(1)
+        .ok_or_else(|| Malformed::NotPlain(format!("nested deeper than {VALUE_DEPTH_MAX}")))
 }
 
 #[cfg(test)]
@@ -323,10 +384,15 @@ mod tests {
             b"u\x05\0\0\0a",
         ] {
             assert_eq!(decode(bad), Err(Malformed::Bytes), "{bad:?}");
+            assert_eq!(inspect(bad), Err(Malformed::Bytes), "{bad:?}");
         }
         let deep = [b"[\x01\0\0\0".repeat(100), b"N".to_vec()].concat();
         assert!(matches!(decode(&deep), Err(Malformed::NotPlain(_))));
-        assert!(matches!(decode(b"l\xff\xff\xff\x7f"), Err(Malformed::NotPlain(_))));
+        assert_eq!(decode(b"l\xff\xff\xff\x7f"), Err(Malformed::Bytes));
+        assert_eq!(decode(b"l\x01\0\0\0\0\0"), Err(Malformed::Bytes));
+        let long = [&b"l\0\0\x01\0"[..], &b"\x01\0".repeat(1 << 16)].concat();
+        assert!(matches!(decode(&long), Err(Malformed::NotPlain(_))));
+        assert_eq!(inspect(&long), Ok(()));
         assert!(matches!(decode(b"u\x03\0\0\0\xed\xa0\x80"), Err(Malformed::NotPlain(_))));
         assert!(matches!(decode(b"."), Err(Malformed::NotPlain(_))));
     }
@@ -334,7 +400,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_bytes_are_a_value_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = decode(&bytes);
+            prop_assert_eq!(decode(&bytes).map(drop), inspect(&bytes));
         }
 
         #[test]

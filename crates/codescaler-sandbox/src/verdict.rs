@@ -208,7 +208,7 @@ pub(crate) fn of_answer(
             Verdict::BadValue,
             format!("no plain value: {}", shortened(&String::from_utf8_lossy(&frame.payload))),
         ),
-        b'L' => CaseRun::failed(Verdict::OutputLimit, "a value of more than 8 MiB"),
+        b'L' => CaseRun::failed(Verdict::OutputLimit, "a value of more than 32 MiB"),
         b'U' => {
             return Err(Fault {
                 kind: FaultKind::Test,

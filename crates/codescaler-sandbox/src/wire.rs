@@ -27,7 +27,9 @@ pub(crate) struct Frame {
 const HEADER_BYTES: usize = 9;
 
 /// A frame from a program is never longer than a value may be, and a name and a message.
-pub(crate) const PAYLOAD_BYTES_MAX: usize = (8 << 20) + (1 << 14);
+pub(crate) const PAYLOAD_BYTES_MAX: usize = VALUE_BYTES_MAX + (1 << 14);
+/// Values of more bytes are refused; `python/zygote.py` has the same number.
+pub(crate) const VALUE_BYTES_MAX: usize = 32 << 20;
 
 /// What a read found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -112,7 +112,8 @@ fn functions_get_every_verdict() {
     body("def f(): return '\\ud800'", BadValue, "surrogates");
     body("def f():\n    a = []\n    a.append(a)\n    return a", BadValue, "");
     body("def f():\n    a = []\n    for _ in range(100): a = [a]\n    return a", BadValue, "deep");
-    body("def f(): return 'x' * (9 << 20)", OutputLimit, "8 MiB");
+    body("def f(): return 'x' * (33 << 20)", OutputLimit, "32 MiB");
+    body("def f(): return [None] * (5 << 20)", BadValue, "values");
     body("def f(): return 1 << (1 << 20)", BadValue, "bits");
     body("def f(): print('x' * (2 << 20)); return 1", OutputLimit, "standard output");
     body("def f(): return len(bytearray(1 << 33))", MemoryLimit, "MemoryError");

@@ -16,7 +16,7 @@ import sys
 globals().update({k: v for k, v in vars(__builtins__).items() if not k.startswith("_")})
 
 HEADER = struct.Struct("<IBI")
-VALUE_BYTES_MAX = 8 << 20
+VALUE_BYTES_MAX = 32 << 20
 ONLY_AST = 0x400
 OUT_OF_MEMORY = 97
 
