@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     language::Language,
-    problem::{Entry, Meta, Problem, Test, Tests},
+    problem::{Entry, Limits, Meta, Problem, Test, Tests},
     value::{Value, literal::to_python},
 };
 
@@ -120,7 +120,7 @@ pub(super) fn extended(row: Extended, out: &mut Out<'_>) -> Result<(), RowError>
             Some(test) => problem.tests.hidden = tests_of_inputs(&test, mbpp::function(&problem))?,
             None => out.leave_out("extended inputs whose types JSON lost"),
         }
-        out.problem(problem)?;
+        out.problem(Problem { limits: evalplus_limits(), ..problem })?;
         return Group::new(&id, Language::Python, "evalplus").authored(
             out,
             "reference",
@@ -137,8 +137,14 @@ pub(super) fn extended(row: Extended, out: &mut Out<'_>) -> Result<(), RowError>
         }
         (None, None, _) => return Err(missing("test")),
     };
-    out.problem(problem(&id, &row.prompt, &function, hidden))?;
+    let problem = problem(&id, &row.prompt, &function, hidden);
+    out.problem(Problem { limits: evalplus_limits(), ..problem })?;
     Group::new(&id, Language::Python, "evalplus").authored(out, "reference", program, true)
+}
+
+/// EvalPlus gives every program 4 GiB, and some of its inputs need more than the usual.
+fn evalplus_limits() -> Limits {
+    Limits { memory_mib_max: 4096, ..Limits::default() }
 }
 
 /// A row of the collection: programs of many writers for one problem.
