@@ -20,7 +20,7 @@ use crate::{
         difference,
         selection::{Row, measure, show, summary},
     },
-    exec::{SandboxOptions, Work, execute_all, timings_of},
+    exec::{Bounds, SandboxOptions, Work, execute_all, timings_of},
     failure::{Failure, Outcome},
     files::{Joined, Problems, read_all, write_whole},
     groups::Groups,
@@ -148,6 +148,7 @@ impl Demo<'_> {
 
     fn execute(&self, sandbox: &Sandbox, suite: Suite) -> Result<(), Failure> {
         let work = Work {
+            bounds: Bounds::default(),
             sandbox,
             suite,
             policy: Policy::BestValid,

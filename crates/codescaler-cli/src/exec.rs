@@ -2,7 +2,7 @@
 
 use std::{
     collections::BTreeMap,
-    num::NonZeroUsize,
+    num::{NonZeroU64, NonZeroUsize},
     ops::ControlFlow,
     path::{Path, PathBuf},
 };
@@ -11,7 +11,7 @@ use clap::{Args, ValueEnum};
 use codescaler::{
     execution::{Execution, Fault, Timing, Verdict},
     inputs::{self, Input, MutateOptions},
-    problem::Suite,
+    problem::{Limits, Suite},
     record::{Extra, Header},
     seed::derive,
 };
@@ -84,7 +84,30 @@ pub(crate) struct Options {
     #[arg(long, default_value_t = 0)]
     seed: u64,
     #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
     sandbox: SandboxOptions,
+}
+
+/// Bounds that stand above the problems' own.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub(crate) struct Bounds {
+    /// CPU time that one test may use, in milliseconds; by default what the problem says.
+    #[arg(long)]
+    cpu_ms_max: Option<NonZeroU64>,
+    /// Memory that a program may use, in MiB; by default what the problem says.
+    #[arg(long)]
+    memory_mib_max: Option<NonZeroU64>,
+}
+
+impl Bounds {
+    fn of(self, limits: Limits) -> Limits {
+        let or = |chosen: Option<NonZeroU64>, given| chosen.map_or(given, NonZeroU64::get);
+        Limits {
+            cpu_ms_max: or(self.cpu_ms_max, limits.cpu_ms_max),
+            memory_mib_max: or(self.memory_mib_max, limits.memory_mib_max),
+        }
+    }
 }
 
 /// How the sandbox is set up.
@@ -131,18 +154,30 @@ pub(crate) struct Work<'a> {
     pub(crate) inputs_max: usize,
     /// Their seed.
     pub(crate) seed: u64,
+    /// Bounds of one test.
+    pub(crate) bounds: Bounds,
 }
 
 impl Work<'_> {
     /// What executions are stored with.
     pub(crate) fn provenance(&self) -> Extra {
-        Extra::from_iter([
+        let mut provenance = Extra::from_iter([
             ("suite".to_owned(), json!(self.suite.to_string())),
             ("policy".to_owned(), json!(self.policy.to_string())),
             ("stop_early".to_owned(), json!(self.stop_early)),
             ("inputs_max".to_owned(), json!(self.inputs_max)),
             ("seed".to_owned(), json!(self.seed)),
-        ])
+        ]);
+        let bounds = [
+            ("cpu_ms_max", self.bounds.cpu_ms_max),
+            ("memory_mib_max", self.bounds.memory_mib_max),
+        ];
+        for (name, bound) in bounds {
+            if let Some(bound) = bound {
+                provenance.insert(name.to_owned(), json!(bound));
+            }
+        }
+        provenance
     }
 }
 
@@ -171,6 +206,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         stop_early: options.stop_early,
         inputs_max: options.inputs_max,
         seed: options.seed,
+        bounds: options.bounds,
     };
     let mut provenance = work.provenance();
     provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
@@ -278,7 +314,7 @@ fn execute_batch(
                     Suite::Visible => Cases::Tests(&item.problem.tests.visible),
                     Suite::Hidden => Cases::Tests(&item.problem.tests.hidden),
                 },
-                limits: item.problem.limits,
+                limits: work.bounds.of(item.problem.limits),
                 stop_at_first_failure: work.stop_early,
             });
         }
