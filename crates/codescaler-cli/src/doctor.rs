@@ -4,6 +4,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    exec::search_path,
     failure::{Failure, Outcome},
     score::Scorer,
     terminal::Terminal,
@@ -17,7 +18,7 @@ use crate::{
 pub(crate) struct Options {}
 
 pub(crate) fn run(terminal: Terminal, Options {}: &Options) -> Result<Outcome, Failure> {
-    let report = codescaler_sandbox::doctor();
+    let report = codescaler_sandbox::doctor(&search_path());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let scorer = Scorer::linear(None)?;
     terminal.print(&format!(

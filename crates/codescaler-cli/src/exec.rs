@@ -133,11 +133,18 @@ impl SandboxOptions {
         }
         options.weak_isolation_allowed = self.allow_weak_isolation;
         options.python.clone_from(&self.python);
+        options.search.extend(search_path());
         let sandbox = Sandbox::start(&options)
             .map_err(|error| Failure::fault(error, "the sandbox does not start"))?;
         terminal.note(&format!("sandbox: {}", sandbox.protection()));
         Ok(sandbox)
     }
+}
+
+/// Where the user keeps compilers.
+pub(crate) fn search_path() -> Vec<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect()
 }
 
 /// What a suite of executions is to be run with.

@@ -29,9 +29,21 @@ pub(crate) fn run(
     calls: &[Call<'_>],
     used: &mut Used,
 ) -> Result<Vec<CaseRun>, Fault> {
+    let start =
+        |zygote: &mut Zygote| Session::start(zygote, Role::Calls, ceiling(work, calls.len()));
+    run_by(zygote, &start, work, (calls, used))
+}
+
+/// The same, however a process is started.
+pub(crate) fn run_by(
+    zygote: &mut Zygote,
+    start: &dyn Fn(&mut Zygote) -> Result<Session, Fault>,
+    work: &Work<'_>,
+    (calls, used): (&[Call<'_>], &mut Used),
+) -> Result<Vec<CaseRun>, Fault> {
     let mut runs = Vec::with_capacity(calls.len());
     while runs.len() < calls.len() && !work.stops_after(&runs) {
-        let mut session = Session::start(zygote, Role::Calls, ceiling(work, calls.len()))?;
+        let mut session = start(zygote)?;
         let result = converse(&mut session, zygote, work, (calls, &mut runs));
         let exit = session.reap(zygote.server())?;
         used.add(exit);
@@ -75,7 +87,7 @@ fn converse(
             Ok(_) if watch.is_over(session.process()) => {
                 CaseRun { is_crowded: watch.is_crowded(session.process()), ..late(work.limits) }
             }
-            Ok(frame) => of_answer(&frame, calls[runs.len()].1)?,
+            Ok(frame) => of_answer(&frame, calls[runs.len()].1, work.language)?,
             Err(silence) => {
                 let run = of_silence(silence, work.limits)?;
                 let before: f64 = runs.iter().map(|run| run.cpu_ms).sum();

@@ -22,8 +22,8 @@ const CPU: usize = 2;
 /// A slot gets so many cores at most.
 pub(crate) const CORES_MAX: f64 = 2.0;
 const CPU_PERIOD_US: u32 = 20_000;
-/// Processes and threads of a zygote for Python, its own two included.
-pub(crate) const PYTHON_PIDS_MAX: u32 = 128;
+/// Processes and threads of a slot, our own included: enough for a compiler on many cores.
+pub(crate) const PIDS_MAX: u32 = 128;
 
 /// The two interfaces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

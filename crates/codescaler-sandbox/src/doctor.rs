@@ -5,12 +5,19 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use codescaler::language::Language;
+use codescaler::{
+    check::Check,
+    execution::Verdict,
+    language::Language,
+    problem::{Entry, Limits, Test},
+};
 use serde::Serialize;
 
 use crate::{
+    job::{Cases, Job},
     protection::Protection,
     sandbox::{Options, Sandbox, StartError},
+    toolchain::{Toolchain, hint},
 };
 
 /// What this machine offers to programs, and what it lacks.
@@ -23,7 +30,22 @@ pub struct Report {
     /// Interpreters and compilers that were found.
     pub found: Vec<Runtime>,
     /// Languages for which nothing was found.
-    pub missing: Vec<Language>,
+    pub missing: Vec<Missing>,
+}
+
+/// A language that cannot be run here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Missing {
+    /// The language.
+    pub language: Language,
+    /// What to install.
+    pub hint: String,
+}
+
+impl Missing {
+    fn of(language: Language) -> Missing {
+        Missing { language, hint: hint(language).to_owned() }
+    }
 }
 
 /// An interpreter or a compiler.
@@ -33,14 +55,14 @@ pub struct Runtime {
     pub language: Language,
     /// Where it is.
     pub path: PathBuf,
-    /// Its version, where it was started.
+    /// Its version, where it says one.
     pub version: Option<String>,
-    /// Whether the sandbox can run programs with it yet.
+    /// Whether a small program was really built and run with it, at the level of protection above.
     pub usable: bool,
 }
 
 /// Where programs are looked for; the environment is the command line's business.
-const FOLDERS: [&str; 4] = ["/usr/local/bin", "/usr/bin", "/bin", "/opt/homebrew/bin"];
+pub(crate) const FOLDERS: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
 
 /// The interpreter that is used when none is named.
 pub(crate) fn python_found() -> Result<PathBuf, StartError> {
@@ -52,12 +74,14 @@ fn find(name: &str) -> Option<PathBuf> {
 }
 
 /// Every Python that is not the same file as one before.
-fn pythons() -> Vec<PathBuf> {
-    let names = std::iter::once("python3".to_owned())
-        .chain((9..30).map(|minor| format!("python3.{minor}")));
+fn pythons(folders: &[PathBuf]) -> Vec<PathBuf> {
+    let names: Vec<String> = std::iter::once("python3".to_owned())
+        .chain((9..30).map(|minor| format!("python3.{minor}")))
+        .collect();
     let mut seen = Vec::new();
     let mut found = Vec::new();
-    for path in names.filter_map(|name| find(&name)) {
+    let paths = folders.iter().flat_map(|folder| names.iter().map(|name| folder.join(name)));
+    for path in paths.filter(|path| path.is_file()) {
         let file = path.canonicalize().unwrap_or_else(|_| path.clone());
         if !seen.contains(&file) {
             seen.push(file);
@@ -67,22 +91,28 @@ fn pythons() -> Vec<PathBuf> {
     found
 }
 
-/// Tries what this machine offers: starts a sandbox with every Python there is, and looks for the
-/// tools of other languages. Takes about a tenth of a second for each Python.
-pub fn doctor() -> Report {
+/// Tries what this machine offers: starts a sandbox with every Python there is, and builds and runs
+/// a small program in every other language whose tools are found, in `search` or where systems keep
+/// them. Takes a few seconds.
+pub fn doctor(search: &[PathBuf]) -> Report {
     let mut report =
         Report { protection: None, trouble: None, found: Vec::new(), missing: Vec::new() };
-    for path in pythons() {
-        let options = Options {
+    let mut first = None;
+    let folders: Vec<PathBuf> = FOLDERS.iter().map(PathBuf::from).chain(search.to_vec()).collect();
+    for path in pythons(&folders) {
+        let mut options = Options {
             slots: 1,
             weak_isolation_allowed: true,
             python: Some(path.clone()),
             ..Options::default()
         };
+        options.search.extend_from_slice(search);
         let version = match Sandbox::start(&options) {
             Ok(sandbox) => {
                 report.protection.get_or_insert_with(|| sandbox.protection().clone());
-                Some(sandbox.python_version().to_owned())
+                let version = sandbox.python_version().to_owned();
+                first.get_or_insert(sandbox);
+                Some(version)
             }
             Err(error) => {
                 report.trouble.get_or_insert_with(|| chain(&error));
@@ -93,39 +123,60 @@ pub fn doctor() -> Report {
         report.found.push(Runtime { language: Language::Python, path, version, usable });
     }
     if report.found.is_empty() {
-        report.missing.push(Language::Python);
+        report.missing.push(Missing::of(Language::Python));
         report.trouble = python_found().err().map(|error| error.to_string());
     }
     for language in Language::ALL {
-        let Some(tool) = tool(language) else { continue };
-        match find(tool) {
-            Some(path) => {
-                report.found.push(Runtime { language, path, version: None, usable: false });
+        let Some(program) = smallest(language) else { continue };
+        match Toolchain::find(language, &folders) {
+            Ok(toolchain) => {
+                let usable =
+                    first.as_ref().is_some_and(|sandbox| greets(sandbox, language, program));
+                let (path, version) = (toolchain.path().to_owned(), toolchain.version());
+                report.found.push(Runtime { language, path, version, usable });
             }
-            None => report.missing.push(language),
+            Err(_) => report.missing.push(Missing::of(language)),
         }
     }
     report
 }
 
-/// The command that compiles or runs a language other than Python.
-fn tool(language: Language) -> Option<&'static str> {
+/// A program that says `fine`; `None` for languages that the sandbox does not run that way.
+fn smallest(language: Language) -> Option<&'static str> {
     Some(match language {
-        Language::Python => return None,
-        Language::C => "cc",
-        Language::Cpp => "c++",
-        Language::Java => "javac",
-        Language::Go => "go",
-        Language::Rust => "rustc",
-        Language::JavaScript => "node",
-        Language::TypeScript => "tsc",
-        Language::CSharp => "dotnet",
-        Language::Kotlin => "kotlinc",
-        Language::Php => "php",
-        Language::Ruby => "ruby",
-        Language::Scala => "scala",
-        Language::Swift => "swift",
+        Language::C => "#include <stdio.h>\nint main() { puts(\"fine\"); }",
+        Language::Cpp => "#include <iostream>\nint main() { std::cout << \"fine\"; }",
+        Language::Go => "package main\nimport \"fmt\"\nfunc main() { fmt.Println(\"fine\") }",
+        Language::Java => {
+            "class A { public static void main(String[] a) { System.out.println(\"fine\"); } }"
+        }
+        Language::JavaScript => "console.log('fine')",
+        Language::TypeScript => "const text: string = 'fine'; console.log(text)",
+        Language::Rust => "fn main() { println!(\"fine\") }",
+        Language::Python
+        | Language::CSharp
+        | Language::Kotlin
+        | Language::Php
+        | Language::Ruby
+        | Language::Scala
+        | Language::Swift => return None,
     })
+}
+
+/// Whether a program can really be built and run.
+fn greets(sandbox: &Sandbox, language: Language, program: &str) -> bool {
+    let (stdin, stdout) = (String::new(), "fine".to_owned());
+    let tests = [Test::Stdio { stdin, stdout, check: Check::STDIO }];
+    let run = sandbox.run(&Job {
+        program,
+        prelude: "",
+        language,
+        entry: &Entry::Stdio,
+        cases: Cases::Tests(&tests),
+        limits: Limits::default(),
+        stop_at_first_failure: false,
+    });
+    run.is_ok_and(|run| run.cases.iter().all(|case| case.verdict == Verdict::Pass))
 }
 
 /// An error with its causes, on one line.
@@ -153,12 +204,14 @@ impl fmt::Display for Report {
             )?,
         }
         for runtime in &self.found {
-            let version = runtime.version.as_deref().unwrap_or("version not asked");
-            let note = if runtime.usable { "" } else { " (not used yet)" };
+            let version = runtime.version.as_deref().unwrap_or("no version");
+            let note = if runtime.usable { "" } else { " (found, but does not work here)" };
             let path = runtime.path.display();
             writeln!(f, "{}: {path}, {version}{note}", runtime.language)?;
         }
-        let missing: Vec<&str> = self.missing.iter().map(|language| language.name()).collect();
-        writeln!(f, "not found: {}", missing.join(", "))
+        for missing in &self.missing {
+            writeln!(f, "{}: not found; {}", missing.language, missing.hint)?;
+        }
+        Ok(())
     }
 }

@@ -14,28 +14,37 @@
 //! process, watched), `zygote` (who forks), and `python/` (what runs on the other side: Python, and
 //! `native.rs`, which forks and locks in).
 //!
-//! **Not covered yet:** languages other than Python; packages outside the standard library.
-//! Memory is bounded by address space, and where control groups can be made also by resident pages.
+//! Programs in other languages are compiled once, by a compiler that is locked in too, and started
+//! once per test by a launcher (`launch`, `compiled`, `toolchain`, `native/launcher.rs`), which stands
+//! in the zygote's place.
+//!
+//! **Not covered yet:** Python packages outside the standard library; test code in languages other
+//! than Python. Memory is bounded by address space (data, for virtual machines), and where control
+//! groups can be made also by resident pages.
 
 mod cache;
 mod calls;
 mod cgroup;
+mod compiled;
 mod doctor;
 mod job;
+mod launch;
 mod marshal;
 mod protection;
 mod sandbox;
 mod script;
 mod seccomp;
 mod session;
+mod slot;
 mod slots;
 mod sys;
+mod toolchain;
 mod verdict;
 mod whole;
 mod wire;
 mod zygote;
 
-pub use doctor::{Report, Runtime, doctor};
+pub use doctor::{Missing, Report, Runtime, doctor};
 pub use job::{CaseRun, Cases, Job, Output, Run};
 pub use protection::{Level, Protection};
 pub use sandbox::{Options, Sandbox, StartError};

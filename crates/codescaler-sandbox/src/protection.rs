@@ -4,6 +4,7 @@ use std::fmt;
 
 use codescaler::{
     execution::{Fault, Verdict},
+    language::Language,
     problem::Limits,
     value::Value,
 };
@@ -11,7 +12,7 @@ use serde::Serialize;
 
 use crate::{
     calls,
-    cgroup::{CORES_MAX, Cgroups, PYTHON_PIDS_MAX},
+    cgroup::{CORES_MAX, Cgroups, PIDS_MAX},
     job::Output,
     verdict::{Used, Work},
     zygote::{Zygote, group_bytes, io_fault, worker_fault},
@@ -105,6 +106,7 @@ impl Protection {
         let limits = Limits { cpu_ms_max: 10_000, memory_mib_max: 1024 };
         let work = Work {
             program: include_str!("python/probe.py"),
+            language: Language::Python,
             target: (None, Some("probe")),
             limits,
             prelude: "",
@@ -162,7 +164,7 @@ fn probe_group(zygote: &mut Zygote, work: &Work<'_>) -> Result<[bool; 3], Fault>
     group.bound_memory(group_bytes(work.limits.memory_mib_max)).map_err(io)?;
     group.bound_pids(TIGHT_PIDS).map_err(io)?;
     let started = try_out("start_threads")?;
-    group.bound_pids(PYTHON_PIDS_MAX).map_err(io)?;
+    group.bound_pids(PIDS_MAX).map_err(io)?;
     let n_before = group.n_throttled().map_err(io)?;
     group.bound_cpu(TIGHT_CORES).map_err(io)?;
     try_out("use_cpu")?;

@@ -13,23 +13,20 @@ use std::{
 
 use codescaler::{
     execution::{Fault, FaultKind, Verdict},
-    language::Language,
     problem::{Entry, Limits},
 };
 
 use crate::{
     cache::Cache,
-    calls,
     cgroup::Cgroups,
-    doctor::python_found,
+    doctor::{FOLDERS, python_found},
     job::{Case, CaseRun, Job, Run},
     protection::{Level, Plan, Protection},
-    script::{self, Tester},
     session::{busy, late},
+    slot::{Chunk, Ground, Slot},
     slots::{Patience, Slots},
     verdict::{Used, Work},
-    whole,
-    zygote::{NoZygote, Prelude, Zygote},
+    zygote::{Kind, NoZygote, Prelude, Zygote},
 };
 
 /// How a sandbox is set up.
@@ -45,6 +42,8 @@ pub struct Options {
     pub seed: u64,
     /// The interpreter, 3.9 or newer; by default the system's.
     pub python: Option<PathBuf>,
+    /// Folders in which compilers and runtimes are looked for.
+    pub search: Vec<PathBuf>,
     /// Which programs start with common imports done for them.
     pub prelude: Prelude,
     /// How many callers of [`Sandbox::run_within`] may wait for a slot.
@@ -62,6 +61,7 @@ impl Default for Options {
             level_max: Level::L4,
             seed: 0,
             python: None,
+            search: FOLDERS.map(PathBuf::from).to_vec(),
             prelude: Prelude::default(),
             waiting_max: 4 * slots,
             results_bytes_max: 64 << 20,
@@ -94,19 +94,11 @@ pub enum StartError {
 /// One sandbox serves many threads. Dropping it ends its processes.
 pub struct Sandbox {
     options: Options,
-    python: PathBuf,
     python_version: String,
-    plan: Plan,
+    ground: Ground,
     protection: Protection,
     slots: Slots<Slot>,
     results: Cache<Run>,
-}
-
-/// What one program at a time runs in. Zygotes start when they are first needed.
-#[derive(Default)]
-struct Slot {
-    programs: Option<Zygote>,
-    tester: Option<Tester>,
 }
 
 /// How often a fault of ours is tried again.
@@ -133,7 +125,7 @@ impl Sandbox {
             }
         }
         let mut zygote = loop {
-            match Zygote::start(&python, &plan, false) {
+            match Zygote::start(&python, &plan, Kind::Programs) {
                 Ok(zygote) => break zygote,
                 Err(NoZygote::Layer(layer, why)) => {
                     match layer.as_str() {
@@ -159,9 +151,8 @@ impl Sandbox {
         }
         Ok(Sandbox {
             options: options.clone(),
-            python,
             python_version,
-            plan,
+            ground: Ground::new(python, plan, options.search.clone()),
             protection,
             slots: Slots::new(free, options.waiting_max),
             results: Cache::new(options.results_bytes_max),
@@ -199,12 +190,6 @@ impl Sandbox {
     }
 
     fn run_with(&self, job: &Job<'_>, patience: Patience) -> Result<Run, Fault> {
-        if job.language != Language::Python {
-            return Err(Fault {
-                kind: FaultKind::Missing,
-                message: format!("programs in {} cannot be run yet, only python", job.language),
-            });
-        }
         let chunks = chunked(job)?;
         let key = job.key(self.options.seed)?;
         let (run, is_known) = self.results.get_or_make(key, || {
@@ -326,6 +311,7 @@ impl Sandbox {
         };
         let work = Work {
             program: job.program,
+            language: job.language,
             target,
             limits: job.limits,
             prelude: job.prelude,
@@ -344,7 +330,7 @@ impl Sandbox {
         for chunk in chunks {
             n_cases += chunk.len();
             if !work.stops_after(&cases) {
-                cases.extend(self.run_chunk(slot, &work, chunk, &mut used)?);
+                cases.extend(slot.run(&self.ground, &work, chunk, &mut used)?);
             }
             // What was left out, was left out because of a failure before it.
             cases.resize(n_cases, CaseRun::failed(Verdict::Skipped, String::new()));
@@ -358,48 +344,6 @@ impl Sandbox {
         };
         Ok(run)
     }
-
-    fn run_chunk(
-        &self,
-        slot: &mut Slot,
-        work: &Work<'_>,
-        chunk: &Chunk<'_>,
-        used: &mut Used,
-    ) -> Result<Vec<CaseRun>, Fault> {
-        let programs = match &mut slot.programs {
-            Some(zygote) => zygote,
-            place @ None => place.insert(self.zygote(false)?),
-        };
-        programs.bound(work.limits.memory_mib_max)?;
-        match chunk {
-            Chunk::Calls(list) => calls::run(programs, work, list, used),
-            Chunk::Texts(list) => whole::run(programs, work, list, used),
-            Chunk::Codes(list) => {
-                let tester = match &mut slot.tester {
-                    Some(tester) => tester,
-                    place @ None => place.insert(Tester::new(self.zygote(true)?)),
-                };
-                script::run((programs, tester), work, list, used)
-            }
-        }
-    }
-
-    fn zygote(&self, tester: bool) -> Result<Zygote, Fault> {
-        Zygote::start(&self.python, &self.plan, tester).map_err(|error| match error {
-            NoZygote::Broken(fault) => fault,
-            NoZygote::Layer(layer, why) => Fault {
-                kind: FaultKind::Worker,
-                message: format!("{layer} could be put in place before, but not now: {why}"),
-            },
-        })
-    }
-}
-
-impl Slot {
-    fn is_worn(&self) -> bool {
-        let testers = self.tester.iter().map(|tester| &tester.zygote);
-        self.programs.iter().chain(testers).any(Zygote::is_worn)
-    }
 }
 
 /// Whether trying again may help.
@@ -407,23 +351,6 @@ fn is_passing(kind: FaultKind) -> bool {
     match kind {
         FaultKind::Worker | FaultKind::Resource => true,
         FaultKind::Overload | FaultKind::Test | FaultKind::Missing | FaultKind::Cancelled => false,
-    }
-}
-
-/// Cases of one kind in a row.
-enum Chunk<'a> {
-    Calls(Vec<calls::Call<'a>>),
-    Texts(Vec<whole::Text<'a>>),
-    Codes(Vec<&'a str>),
-}
-
-impl Chunk<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Chunk::Calls(list) => list.len(),
-            Chunk::Texts(list) => list.len(),
-            Chunk::Codes(list) => list.len(),
-        }
     }
 }
 

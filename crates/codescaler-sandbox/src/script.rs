@@ -218,7 +218,7 @@ impl Pair<'_> {
                 None => return meddling(),
             },
             b'B' | b'L' | b'U' => {
-                let run = of_answer(&frame, None)?;
+                let run = of_answer(&frame, None, self.work.language)?;
                 return Ok(Answer::Failed(run));
             }
             _ => return meddling(),

@@ -71,7 +71,6 @@ const NEVER: &[i64] = &[
     libc::SYS_quotactl,
     libc::SYS_open_by_handle_at,
     libc::SYS_name_to_handle_at,
-    libc::SYS_fanotify_init,
     libc::SYS_kcmp,
     libc::SYS_lookup_dcookie,
     libc::SYS_settimeofday,
@@ -90,8 +89,6 @@ const REFUSED: &[i64] = &[
     libc::SYS_listen,
     libc::SYS_accept,
     libc::SYS_accept4,
-    libc::SYS_execve,
-    libc::SYS_execveat,
     libc::SYS_memfd_create,
     libc::SYS_memfd_secret,
     libc::SYS_shmget,
@@ -100,6 +97,7 @@ const REFUSED: &[i64] = &[
     libc::SYS_semget,
     libc::SYS_mq_open,
     libc::SYS_inotify_init1,
+    libc::SYS_fanotify_init,
     libc::SYS_pidfd_getfd,
     libc::SYS_process_madvise,
     libc::SYS_migrate_pages,
@@ -108,6 +106,15 @@ const REFUSED: &[i64] = &[
     libc::SYS_personality,
     libc::SYS_vhangup,
 ];
+
+/// What starts another program.
+const EXECUTIONS: &[i64] = &[libc::SYS_execve, libc::SYS_execveat];
+
+/// The descriptor of the executable that the launcher starts (`native/launcher.rs`).
+const EXECUTABLE: u32 = 100;
+
+/// All `CLONE_NEW…` flags.
+const NAMESPACES: u32 = 0x7e02_0080;
 
 /// Calls that take a process id first and a signal later, by the index of the signal argument.
 const SIGNALS: &[(i64, u32)] = &[
@@ -151,6 +158,44 @@ impl Filter {
         filter
     }
 
+    /// All these calls return `action`.
+    fn deny(&mut self, numbers: &[i64], action: u32) {
+        for &number in numbers {
+            self.on(number, action);
+        }
+    }
+
+    /// What is denied in every program, as [`program`] says.
+    fn of_program() -> Filter {
+        let mut filter = Filter::new();
+        filter.deny(FORKS, errno(libc::EPERM));
+        // The C library falls back to clone, whose flags a filter can read.
+        filter.on(libc::SYS_clone3, errno(libc::ENOSYS));
+        filter.deny(&[libc::SYS_unshare, libc::SYS_setns], KILL_PROCESS);
+        let own_group = [libc::SYS_tkill, libc::SYS_setsid, libc::SYS_setpgid];
+        filter.deny(&own_group, errno(libc::EPERM));
+        let handles = [libc::SYS_pidfd_open, libc::SYS_pidfd_send_signal];
+        filter.deny(&handles, errno(libc::EPERM));
+        let clone = u32::try_from(libc::SYS_clone).expect("system call numbers are small");
+        let thread = u32::try_from(libc::CLONE_THREAD).expect("the flag is positive");
+        filter.push(JUMP_EQUAL, (0, 4), clone);
+        filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+        filter.push(JUMP_ANY_BIT, (0, 1), thread);
+        filter.push(RETURN, (0, 0), ALLOW);
+        filter.push(RETURN, (0, 0), errno(libc::EPERM));
+        for &(number, signal) in SIGNALS {
+            let number = u32::try_from(number).expect("system call numbers are small");
+            filter.push(JUMP_EQUAL, (0, 6), number);
+            filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+            filter.push(JUMP_EQUAL, (0, 3), PID_MARK);
+            filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 8 * signal);
+            filter.push(JUMP_EQUAL, (1, 0), libc::SIGKILL.unsigned_abs());
+            filter.push(RETURN, (0, 0), ALLOW);
+            filter.push(RETURN, (0, 0), errno(libc::EPERM));
+        }
+        filter
+    }
+
     fn end(mut self) -> Vec<u8> {
         self.push(RETURN, (0, 0), ALLOW);
         self.0
@@ -164,62 +209,70 @@ fn errno(number: i32) -> u32 {
 /// What is denied in a zygote and everything below it.
 fn zygote() -> Vec<u8> {
     let mut filter = Filter::new();
-    for &number in NEVER {
-        filter.on(number, KILL_PROCESS);
-    }
-    for &number in REFUSED {
-        filter.on(number, errno(libc::EPERM));
-    }
+    filter.deny(NEVER, KILL_PROCESS);
+    filter.deny(REFUSED, errno(libc::EPERM));
+    filter.deny(EXECUTIONS, errno(libc::EPERM));
     filter.end()
 }
 
 /// What is denied in a program on top: new processes, other namespaces, signals to others and
 /// `SIGKILL` to itself (so that a death by `SIGKILL` is never the program's own doing).
 fn program() -> Vec<u8> {
+    Filter::of_program().end()
+}
+
+/// What is denied in the launcher and everything below it.
+fn launcher() -> Vec<u8> {
     let mut filter = Filter::new();
-    for &number in FORKS {
-        filter.on(number, errno(libc::EPERM));
-    }
-    // The C library falls back to clone, whose flags a filter can read.
-    filter.on(libc::SYS_clone3, errno(libc::ENOSYS));
-    for number in [libc::SYS_unshare, libc::SYS_setns] {
-        filter.on(number, KILL_PROCESS);
-    }
-    for number in [
-        libc::SYS_pidfd_open,
-        libc::SYS_pidfd_send_signal,
-        libc::SYS_tkill,
-        libc::SYS_setsid,
-        libc::SYS_setpgid,
-    ] {
-        filter.on(number, errno(libc::EPERM));
-    }
-    let clone = u32::try_from(libc::SYS_clone).expect("system call numbers are small");
-    let thread = u32::try_from(libc::CLONE_THREAD).expect("the flag is positive");
-    filter.push(JUMP_EQUAL, (0, 4), clone);
-    filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
-    filter.push(JUMP_ANY_BIT, (0, 1), thread);
-    filter.push(RETURN, (0, 0), ALLOW);
-    filter.push(RETURN, (0, 0), errno(libc::EPERM));
-    for &(number, signal) in SIGNALS {
-        let number = u32::try_from(number).expect("system call numbers are small");
-        filter.push(JUMP_EQUAL, (0, 6), number);
-        filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
-        filter.push(JUMP_EQUAL, (0, 3), PID_MARK);
-        filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 8 * signal);
-        filter.push(JUMP_EQUAL, (1, 0), libc::SIGKILL.unsigned_abs());
-        filter.push(RETURN, (0, 0), ALLOW);
-        filter.push(RETURN, (0, 0), errno(libc::EPERM));
-    }
+    filter.deny(NEVER, KILL_PROCESS);
+    filter.deny(REFUSED, errno(libc::EPERM));
     filter.end()
 }
 
+/// What is denied in a program that the launcher starts: as in any, and other programs. The one
+/// call that starts the program itself names a descriptor that no program can ever have.
+fn launched() -> Vec<u8> {
+    let mut filter = Filter::of_program();
+    filter.on(libc::SYS_execve, errno(libc::EPERM));
+    let execveat = u32::try_from(libc::SYS_execveat).expect("system call numbers are small");
+    filter.push(JUMP_EQUAL, (0, 4), execveat);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+    filter.push(JUMP_EQUAL, (0, 1), EXECUTABLE);
+    filter.push(RETURN, (0, 0), ALLOW);
+    filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    filter.end()
+}
+
+/// What is denied in a compiler, which is many processes and programs, on top of the launcher's.
+fn compiler() -> Vec<u8> {
+    let mut filter = Filter::new();
+    filter.on(libc::SYS_clone3, errno(libc::ENOSYS));
+    filter.deny(&[libc::SYS_unshare, libc::SYS_setns], KILL_PROCESS);
+    filter.deny(&[libc::SYS_setsid, libc::SYS_setpgid], errno(libc::EPERM));
+    let clone = u32::try_from(libc::SYS_clone).expect("system call numbers are small");
+    filter.push(JUMP_EQUAL, (0, 4), clone);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+    filter.push(JUMP_ANY_BIT, (0, 1), NAMESPACES);
+    filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    filter.push(RETURN, (0, 0), ALLOW);
+    filter.end()
+}
+
+/// The filters of a launcher, as its file has them: each with its length in front.
+pub(crate) fn launcher_filters() -> Vec<u8> {
+    let mut file = Vec::new();
+    for filter in [launcher(), launched(), compiler()] {
+        file.extend(u32::try_from(filter.len()).expect("filters are short").to_ne_bytes());
+        file.extend(filter);
+    }
+    file
+}
+
 /// The filters and the numbers of calls without a C wrapper, as the zygote's plan has them.
-pub(crate) fn plan() -> [(&'static str, Value); 7] {
+pub(crate) fn plan() -> [(&'static str, Value); 6] {
     [
         ("filter_zygote", Value::Bytes(zygote())),
         ("filter_program", Value::Bytes(program())),
-        ("pid_mark", Value::Bytes(PID_MARK.to_ne_bytes().to_vec())),
         ("sys_pivot_root", Value::Int(libc::SYS_pivot_root)),
         ("sys_landlock_create_ruleset", Value::Int(libc::SYS_landlock_create_ruleset)),
         ("sys_landlock_add_rule", Value::Int(libc::SYS_landlock_add_rule)),

@@ -1,6 +1,9 @@
 //! One process of a program, watched: its channel, its output, its clock.
 
-use std::time::{Duration, Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use codescaler::{
     execution::{Fault, FaultKind, Verdict},
@@ -167,11 +170,20 @@ impl Session {
         role: Role,
         ceiling: Ceiling,
     ) -> Result<Session, Fault> {
+        Session::start_by(|[channel, stdout, stderr]| {
+            zygote.fork(role, ceiling, &[channel, stdout, stderr])
+        })
+    }
+
+    /// Starts a process with a channel and captured output, however it is started.
+    pub(crate) fn start_by(
+        start: impl FnOnce([&OwnedFd; 3]) -> Result<Process, Fault>,
+    ) -> Result<Session, Fault> {
         let io = |error| io_fault("cannot make pipes for a program", &error);
         let (channel, channel_end) = Channel::new().map_err(io)?;
         let (stdout, stdout_end) = Tap::new(STDOUT_BYTES_MAX).map_err(io)?;
         let (stderr, stderr_end) = Tap::new(STDERR_BYTES_MAX).map_err(io)?;
-        let process = zygote.fork(role, ceiling, &[&channel_end, &stdout_end, &stderr_end])?;
+        let process = start([&channel_end, &stdout_end, &stderr_end])?;
         Ok(Session { channel, stdout, stderr, process, exit: None })
     }
 

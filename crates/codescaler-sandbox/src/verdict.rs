@@ -3,6 +3,7 @@
 use codescaler::{
     check::Check,
     execution::{Fault, FaultKind, Verdict},
+    language::Language,
     problem::Limits,
     value::Value,
 };
@@ -19,6 +20,7 @@ use crate::{
 #[derive(Clone, Copy)]
 pub(crate) struct Work<'a> {
     pub(crate) program: &'a str,
+    pub(crate) language: Language,
     /// Class and name of what is called.
     pub(crate) target: (Option<&'a str>, Option<&'a str>),
     pub(crate) limits: Limits,
@@ -100,11 +102,29 @@ pub(crate) fn of_signal(exit: &Exit, limits: Limits) -> Result<Option<CaseRun>, 
     })
 }
 
+/// What runtimes say when memory runs out. (A program may say so, too: it has failed then anyhow.)
+const OUT_OF_MEMORY_SAID: [&str; 6] = [
+    "std::bad_alloc",
+    "memory allocation of",
+    "java.lang.OutOfMemoryError",
+    "heap out of memory",
+    "Array buffer allocation failed",
+    "out of memory",
+];
+
+/// Whether a program that is not in Python died for want of memory.
+pub(crate) fn has_run_out(stderr: &Tap, language: Language) -> bool {
+    let said = String::from_utf8_lossy(stderr.bytes());
+    language != Language::Python && OUT_OF_MEMORY_SAID.iter().any(|text| said.contains(text))
+}
+
 /// The verdict on a whole program that left with a status other than 0.
-pub(crate) fn of_status(exit: &Exit, stderr: &Tap) -> Option<CaseRun> {
+pub(crate) fn of_status(exit: &Exit, stderr: &Tap, language: Language) -> Option<CaseRun> {
     match exit.code() {
         0 => None,
-        OUT_OF_MEMORY => Some(CaseRun::failed(Verdict::MemoryLimit, "MemoryError")),
+        OUT_OF_MEMORY if language == Language::Python => {
+            Some(CaseRun::failed(Verdict::MemoryLimit, "MemoryError"))
+        }
         code => Some(CaseRun::failed(
             Verdict::RuntimeError,
             format!("status {code}: {}", stderr.last_line()),
@@ -185,10 +205,18 @@ pub(crate) fn of_load(frame: &Frame) -> Option<CaseRun> {
 pub(crate) fn of_answer(
     frame: &Frame,
     expected: Option<(&Value, Check)>,
+    language: Language,
 ) -> Result<CaseRun, Fault> {
     let meddling = || CaseRun::failed(Verdict::ProtocolViolation, "an answer that is no answer");
     Ok(match frame.kind {
         b'V' => match marshal::decode(&frame.payload) {
+            Ok(value) if has_one_number(language) => {
+                let value = expected.map_or_else(
+                    || value.clone(),
+                    |(expected, _)| as_number_of(expected, value.clone()),
+                );
+                of_value(value, expected)
+            }
             Ok(value) => of_value(value, expected),
             Err(Malformed::NotPlain(what)) => CaseRun::failed(Verdict::BadValue, what),
             Err(Malformed::Bytes) => meddling(),
@@ -220,6 +248,37 @@ pub(crate) fn of_answer(
         }
         _ => meddling(),
     })
+}
+
+/// Whether a language has one type of numbers, so that 2 and 2.0 are the same.
+fn has_one_number(language: Language) -> bool {
+    matches!(language, Language::JavaScript | Language::TypeScript)
+}
+
+/// The value with its integers as floats, wherever a float is expected.
+#[expect(clippy::cast_precision_loss, reason = "such a language has no larger integers")]
+fn as_number_of(expected: &Value, value: Value) -> Value {
+    let all = |expected: &[Value], values: Vec<Value>| {
+        let of_place = |(place, value): (usize, Value)| match expected.get(place) {
+            Some(expected) => as_number_of(expected, value),
+            None => value,
+        };
+        values.into_iter().enumerate().map(of_place).collect()
+    };
+    match (expected, value) {
+        (Value::Float(_), Value::Int(int)) => Value::Float(int as f64),
+        (Value::List(e) | Value::Tuple(e), Value::List(values)) => Value::List(all(e, values)),
+        (Value::Dict(e), Value::Dict(entries)) => Value::Dict(
+            entries
+                .into_iter()
+                .map(|(key, value)| match e.iter().find(|(other, _)| *other == key) {
+                    Some((_, expected)) => (key, as_number_of(expected, value)),
+                    None => (key, value),
+                })
+                .collect(),
+        ),
+        (_, value) => value,
+    }
 }
 
 fn of_value(value: Value, expected: Option<(&Value, Check)>) -> CaseRun {

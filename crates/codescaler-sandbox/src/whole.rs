@@ -6,18 +6,19 @@
 use codescaler::{
     check::Check,
     execution::{Fault, Verdict},
+    problem::Limits,
 };
 use rustix::{
     event::{PollFd, PollFlags, poll},
     io::Errno,
 };
-use std::os::fd::AsFd as _;
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use crate::{
     calls::ceiling,
     job::CaseRun,
     session::{Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Silence, Watch, late},
-    verdict::{Used, Work, of_output, of_signal, of_silence, of_status},
+    verdict::{Used, Work, has_run_out, of_output, of_signal, of_silence, of_status},
     wire::{Feed, Tap},
     zygote::{ForkServer, Process, Role, Zygote, io_fault, timespec},
 };
@@ -57,7 +58,8 @@ fn run_tests(
     }
     let mut runs = Vec::with_capacity(texts.len());
     for text in texts {
-        runs.push(run_test(server, work, *text)?);
+        let fork = |ends: [BorrowedFd<'_>; 3]| server.fork(Role::Main, ceiling(work, 1), &ends);
+        runs.push(run_test(server, &fork, work, *text)?);
         if work.stop_at_first_failure
             && runs.last().is_some_and(|(run, _)| run.verdict != Verdict::Pass)
         {
@@ -68,8 +70,9 @@ fn run_tests(
 }
 
 /// One test in its own process.
-fn run_test(
+pub(crate) fn run_test(
     server: &ForkServer,
+    start: &dyn Fn([BorrowedFd<'_>; 3]) -> Result<Process, Fault>,
     work: &Work<'_>,
     (stdin, expected): Text<'_>,
 ) -> Result<(CaseRun, u64), Fault> {
@@ -79,11 +82,10 @@ fn run_test(
     let (feed, stdin_end) = Feed::new(stdin.as_bytes()).map_err(io)?;
     let (stdout, stdout_end) = Tap::new(STDOUT_BYTES_MAX.max(room)).map_err(io)?;
     let (stderr, stderr_end) = Tap::new(STDERR_BYTES_MAX).map_err(io)?;
-    let ends = [stdin_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()];
-    let process = server.fork(Role::Main, ceiling(work, 1), &ends)?;
+    let process = start([stdin_end.as_fd(), stdout_end.as_fd(), stderr_end.as_fd()])?;
     drop((stdin_end, stdout_end, stderr_end));
     let mut streams = Streams { feed, stdout, stderr };
-    let ended = streams.follow(server, &process, work)?;
+    let ended = streams.follow(server, &process, work.limits)?;
     let exit = server.reap()?;
     streams.stdout.drain().map_err(io)?;
     streams.stderr.drain().map_err(io)?;
@@ -93,9 +95,12 @@ fn run_test(
         Ended::Gone if streams.stdout.is_over() => of_silence(Silence::TooMuch, work.limits)?,
         #[expect(clippy::cast_precision_loss, reason = "a limit in milliseconds")]
         Ended::Gone if exit.cpu_ms > work.limits.cpu_ms_max as f64 => late(work.limits),
+        Ended::Gone if has_run_out(&streams.stderr, work.language) && !exit.is_success() => {
+            CaseRun::failed(Verdict::MemoryLimit, streams.stderr.last_line())
+        }
         Ended::Gone => match of_signal(&exit, work.limits)? {
             Some(run) => run,
-            None => of_status(&exit, &streams.stderr)
+            None => of_status(&exit, &streams.stderr, work.language)
                 .unwrap_or_else(|| of_output(streams.stdout.bytes(), expected)),
         },
     };
@@ -103,7 +108,7 @@ fn run_test(
 }
 
 /// How a test ended.
-enum Ended {
+pub(crate) enum Ended {
     /// By itself.
     Gone,
     /// Killed, for time.
@@ -112,22 +117,22 @@ enum Ended {
     TooMuch,
 }
 
-struct Streams<'a> {
-    feed: Feed<'a>,
-    stdout: Tap,
-    stderr: Tap,
+pub(crate) struct Streams<'a> {
+    pub(crate) feed: Feed<'a>,
+    pub(crate) stdout: Tap,
+    pub(crate) stderr: Tap,
 }
 
 impl Streams<'_> {
     /// Feeds and drains the process until it is dead.
-    fn follow(
+    pub(crate) fn follow(
         &mut self,
         server: &ForkServer,
         process: &Process,
-        work: &Work<'_>,
+        limits: Limits,
     ) -> Result<Ended, Fault> {
         let io = |error| io_fault("cannot follow a program", &error);
-        let mut watch = Watch::start(process, work.limits);
+        let mut watch = Watch::start(process, limits);
         loop {
             let patience = match watch.look(process) {
                 Ok(patience) => patience,

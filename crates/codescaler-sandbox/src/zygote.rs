@@ -4,7 +4,7 @@ use std::{
     io::{self, IoSlice, IoSliceMut, Read as _},
     mem::MaybeUninit,
     os::fd::{AsFd as _, BorrowedFd, OwnedFd},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
@@ -26,7 +26,8 @@ use rustix::{
 };
 
 use crate::{
-    cgroup::{Group, PYTHON_PIDS_MAX},
+    cgroup::{Group, PIDS_MAX},
+    launch::{Launch, RIGHTS_MAX},
     marshal,
     protection::Plan,
     seccomp, sys,
@@ -35,8 +36,10 @@ use crate::{
 const CONFINE: &str = include_str!("python/confine.py");
 const ZYGOTE: &str = include_str!("python/zygote.py");
 const TESTER: &str = include_str!("python/tester.py");
-/// The native part of a zygote, `python/native.rs` as the build script compiled it.
-const NATIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/native.so"));
+const LAUNCH: &str = include_str!("python/launch.py");
+/// `native/zygote.rs` and `native/launcher.rs`, as the build script compiled them.
+const NATIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zygote.so"));
+const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
 /// How long our own processes may take for what they do in milliseconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -107,6 +110,11 @@ impl Exit {
         Some(self.status & 0x7f).filter(|signal| *signal != 0)
     }
 
+    /// Whether it left by itself and says that all is well.
+    pub(crate) fn is_success(&self) -> bool {
+        self.status == 0
+    }
+
     /// The status that it left with.
     pub(crate) fn code(&self) -> i32 {
         (self.status >> 8) & 0xff
@@ -163,10 +171,25 @@ impl ForkServer {
         let mut request = vec![role.byte()];
         request.extend(ceiling.memory_bytes.to_le_bytes());
         request.extend(ceiling.cpu_seconds.to_le_bytes());
-        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(3))];
+        self.ask(&request, fds)
+    }
+
+    /// Starts a program or a compiler, with `streams` as its first descriptors.
+    pub(crate) fn launch(
+        &self,
+        launch: &Launch<'_>,
+        streams: &[BorrowedFd<'_>],
+    ) -> Result<Process, Fault> {
+        let (request, rest) = launch.request(streams.len())?;
+        self.ask(&request, &[streams, &rest].concat())
+    }
+
+    /// Sends a request; the process that it gives birth to.
+    fn ask(&self, request: &[u8], fds: &[BorrowedFd<'_>]) -> Result<Process, Fault> {
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(RIGHTS_MAX))];
         let mut ancillary = SendAncillaryBuffer::new(&mut space);
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
-        sendmsg(&self.control, &[IoSlice::new(&request)], &mut ancillary, SendFlags::NOSIGNAL)
+        sendmsg(&self.control, &[IoSlice::new(request)], &mut ancillary, SendFlags::NOSIGNAL)
             .map_err(|error| worker_fault(format!("a zygote does not listen: {error}")))?;
         let (message, pidfd) = self.receive()?;
         match (message.first(), pidfd) {
@@ -181,9 +204,25 @@ impl ForkServer {
 
     /// How the child ended; waits for it.
     pub(crate) fn reap(&self) -> Result<Exit, Fault> {
-        let (message, _) = self.receive()?;
+        Ok(self.reap_outputs()?.0)
+    }
+
+    /// How the child ended, and the files that a compiler made, by name.
+    pub(crate) fn reap_outputs(&self) -> Result<(Exit, Vec<(String, OwnedFd)>), Fault> {
+        let mut outputs = Vec::new();
+        let message = loop {
+            match self.receive()? {
+                (message, Some(fd)) if message.first() == Some(&b'F') => {
+                    outputs.push((String::from_utf8_lossy(&message[1..]).into_owned(), fd));
+                }
+                (message, _) => break message,
+            }
+        };
+        Ok((self.exit(&message)?, outputs))
+    }
+
+    fn exit(&self, message: &[u8]) -> Result<Exit, Fault> {
         let fields: &[u8; 21] = message
-            .as_slice()
             .try_into()
             .map_err(|_| worker_fault("a zygote reported a death in other words"))?;
         let word =
@@ -315,6 +354,22 @@ pub(crate) fn group_bytes(memory_mib_max: u64) -> u64 {
     memory_mib_max.saturating_add(SLACK_MIB).saturating_mul(1 << 20)
 }
 
+/// What a zygote is for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Kind<'a> {
+    /// Programs in Python.
+    Programs,
+    /// Test code in Python.
+    Tests,
+    /// Compilers and compiled programs; it is no interpreter any more.
+    Launcher {
+        /// Folders that they may read.
+        toolchains: &'a [PathBuf],
+        /// The one folder that compilers may write to.
+        work: &'a PathBuf,
+    },
+}
+
 /// Forks after which a zygote is replaced: whatever might creep into it, does not stay.
 const FORKS_MAX: u32 = 5000;
 
@@ -328,24 +383,26 @@ pub(crate) enum NoZygote {
 }
 
 impl Zygote {
-    /// Starts an interpreter and confines it as planned; with `tester`, one that runs test code.
-    pub(crate) fn start(python: &Path, plan: &Plan, tester: bool) -> Result<Zygote, NoZygote> {
+    /// Starts an interpreter and confines it as planned.
+    pub(crate) fn start(python: &Path, plan: &Plan, kind: Kind<'_>) -> Result<Zygote, NoZygote> {
         let io = |error: io::Error| {
             NoZygote::Broken(io_fault(&format!("{} does not start", python.display()), &error))
         };
         let no_group =
             |error: io::Error| NoZygote::Layer("control groups".to_owned(), error.to_string());
         let group = match &plan.cgroups {
-            Some(cgroups) => {
-                Some(Arc::new(Group::new(cgroups, PYTHON_PIDS_MAX).map_err(no_group)?))
-            }
+            Some(cgroups) => Some(Arc::new(Group::new(cgroups, PIDS_MAX).map_err(no_group)?)),
             None => None,
         };
         let (server, theirs) = ForkServer::pair(group.clone()).map_err(io)?;
+        let script = match kind {
+            Kind::Programs | Kind::Tests => ZYGOTE,
+            Kind::Launcher { .. } => LAUNCH,
+        };
         #[expect(clippy::disallowed_methods, reason = "the sandbox is what starts processes")]
         let child = Command::new(python)
             // No `-E` or `-I`: they would ignore the hash seed. The environment is ours anyway.
-            .args(["-s", "-S", "-B", "-X", "utf8", "-c", &format!("{CONFINE}\n{ZYGOTE}")])
+            .args(["-s", "-S", "-B", "-X", "utf8", "-c", &format!("{CONFINE}\n{script}")])
             .env_clear()
             .envs([("PYTHONHASHSEED", "0"), ("LANG", "C.UTF-8"), ("TZ", "UTC0")])
             .current_dir("/")
@@ -366,7 +423,7 @@ impl Zygote {
         if let Some(group) = &zygote.group {
             group.add(zygote.child.id()).map_err(no_group)?;
         }
-        match zygote.greet(plan, tester) {
+        match zygote.greet(plan, kind) {
             Ok(version) => {
                 zygote.version = version;
                 Ok(zygote)
@@ -376,17 +433,36 @@ impl Zygote {
         }
     }
 
-    fn greet(&self, plan: &Plan, tester: bool) -> Result<String, NoZygote> {
+    fn greet(&self, plan: &Plan, kind: Kind<'_>) -> Result<String, NoZygote> {
         let text = |text: &str| Value::Str(text.to_owned());
+        let path = |path: &PathBuf| Value::Str(path.to_string_lossy().into_owned());
         let mut entries: Vec<(Value, Value)> =
             seccomp::plan().into_iter().map(|(key, value)| (text(key), value)).collect();
         entries.extend([
             (text("namespaces"), Value::Bool(plan.namespaces)),
             (text("landlock"), Value::Bool(plan.landlock)),
             (text("seccomp"), Value::Bool(plan.seccomp)),
-            (text("native"), Value::Bytes(NATIVE.to_vec())),
-            (text("tester"), if tester { text(TESTER) } else { Value::Null }),
         ]);
+        let (toolchains, work) = match kind {
+            Kind::Programs | Kind::Tests => (Vec::new(), Value::Null),
+            Kind::Launcher { toolchains, work } => {
+                (toolchains.iter().map(path).collect(), path(work))
+            }
+        };
+        entries.extend([(text("toolchains"), Value::List(toolchains)), (text("work"), work)]);
+        entries.extend(match kind {
+            Kind::Programs | Kind::Tests => [
+                (text("native"), Value::Bytes(NATIVE.to_vec())),
+                (
+                    text("tester"),
+                    if matches!(kind, Kind::Tests) { text(TESTER) } else { Value::Null },
+                ),
+            ],
+            Kind::Launcher { .. } => [
+                (text("launcher"), Value::Bytes(LAUNCHER.to_vec())),
+                (text("filters"), Value::Bytes(seccomp::launcher_filters())),
+            ],
+        });
         let server = self.server();
         server.send(&marshal::encode(&Value::Dict(entries))).map_err(NoZygote::Broken)?;
         let (message, _) = server.receive().map_err(NoZygote::Broken)?;

@@ -1,5 +1,7 @@
 //! Every verdict, each kind of test, every limit.
 
+#[path = "conformance/languages.rs"]
+mod languages;
 #[path = "conformance/queue.rs"]
 mod queue;
 
@@ -17,7 +19,15 @@ use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandb
 
 fn sandbox() -> &'static Sandbox {
     static SANDBOX: OnceLock<Sandbox> = OnceLock::new();
-    SANDBOX.get_or_init(|| Sandbox::start(&Options::default()).expect("a sandbox"))
+    SANDBOX.get_or_init(|| Sandbox::start(&options()).expect("a sandbox"))
+}
+
+/// Compilers are looked for where the tests' own caller has them, too.
+fn options() -> Options {
+    let mut options = Options::default();
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    options.search.extend(std::env::split_paths(&path));
+    options
 }
 
 const LIMITS: Limits = Limits { cpu_ms_max: 2_000, memory_mib_max: 512 };
@@ -522,7 +532,8 @@ fn a_broken_test_is_a_fault() {
 #[test]
 fn other_languages_are_missing() {
     let entry = Entry::Stdio;
-    let job = Job { language: Language::Cpp, ..job("", &entry, Cases::Tests(&[])) };
+    let tests = [stdio("", "")];
+    let job = Job { language: Language::Scala, ..job("", &entry, Cases::Tests(&tests)) };
     assert_eq!(sandbox().run(&job).unwrap_err().kind, FaultKind::Missing);
 }
 
@@ -590,7 +601,7 @@ fn all_jobs_come_back_once_and_a_break_ends() {
 fn protection_is_stated() {
     let protection = sandbox().protection();
     assert!(protection.level() >= Level::L1, "{protection:?}");
-    let report = codescaler_sandbox::doctor();
+    let report = codescaler_sandbox::doctor(&options().search);
     assert!(report.found.iter().any(|runtime| runtime.usable), "{report}");
     assert_eq!(report.protection.as_ref().map(|p| p.level()), Some(protection.level()));
     assert!(!serde_json::to_string(&report).unwrap().is_empty());

@@ -33,6 +33,9 @@ NOBODY = 65534
 CONTROL, PID_NAMESPACE = 60, 61
 OPEN_FILES_MAX = 64
 FILE_BYTES_MAX = 16 << 20
+# For compilers and what they make: the launcher keeps executables above the descriptors of programs.
+WORK_BYTES_MAX, LAUNCHER_FILES_MAX = 256 << 20, 256
+WORK_OPTIONS = "size=256m,nr_inodes=16k,mode=700"
 STACK_BYTES_MAX = 64 << 20
 THREADS_MAX = 64
 
@@ -73,7 +76,7 @@ def library_paths():
     """What an interpreter reads while it runs: its own modules, shared libraries, time zones."""
     import sys
 
-    wanted = [p for p in sys.path if os.path.isdir(p)]
+    wanted = [p for p in sys.path if os.path.isdir(p)] + PLAN["toolchains"]
     wanted += [os.path.join(sys.base_prefix, "lib")]
     wanted += ["/usr/lib", "/usr/lib64", "/usr/local/lib", "/lib", "/lib64", "/usr/share/zoneinfo"]
     kept = []
@@ -180,6 +183,9 @@ def build_root(opened):
             mount(None, target, None, kept | MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     for fd in opened.values():
         os.close(fd)
+    if PLAN["work"]:
+        os.mkdir(base + PLAN["work"])
+        mount("tmpfs", base + PLAN["work"], "tmpfs", MS_NOSUID | MS_NODEV, WORK_OPTIONS)
     mount(None, base, None, MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | MS_NODEV)
     os.chdir(base)
     syscall(PLAN["sys_pivot_root"], ctypes.c_char_p(b"."), ctypes.c_char_p(b"."))
@@ -187,13 +193,17 @@ def build_root(opened):
     os.chdir("/")
 
 
-FS_READ = (1 << 2) | (1 << 3)
+FS_EXECUTE, FS_READ = 1 << 0, (1 << 2) | (1 << 3)
 FS_WRITE_FILE = 1 << 1
+
+
+def landlock_version():
+    return syscall(PLAN["sys_landlock_create_ruleset"], 0, 0, 1)
 
 
 def landlock():
     """No file but libraries can be opened, nothing written, no TCP, no signal to the outside."""
-    version = syscall(PLAN["sys_landlock_create_ruleset"], 0, 0, 1)
+    version = landlock_version()
     handled = (1 << 13) - 1
     for since, bit in ((2, 13), (3, 14), (5, 15)):
         if version >= since:
@@ -205,8 +215,11 @@ def landlock():
         words.append(3)
     rules = (ctypes.c_uint64 * len(words))(*words)
     ruleset = syscall(PLAN["sys_landlock_create_ruleset"], rules, 8 * len(words), 0)
-    allowed = [(p, FS_READ) for p in library_paths() + ["/etc/ld.so.cache"]]
+    execute = FS_EXECUTE if PLAN["toolchains"] else 0
+    allowed = [(p, FS_READ | execute) for p in library_paths() + ["/etc/ld.so.cache"]]
     allowed += [(p, (1 << 2) | FS_WRITE_FILE) for p in DEVICES]
+    if PLAN["work"]:
+        allowed.append((PLAN["work"], handled))
     for path, access in allowed:
         if not os.path.exists(path):
             continue
@@ -232,7 +245,7 @@ def seccomp(instructions):
 
 
 class ForkPlan(ctypes.Structure):
-    """What all forks of this zygote have in common; see `Plan` in `native.rs`."""
+    """What all forks of this zygote have in common; see `Plan` in `native/zygote.rs`."""
 
     _fields_ = [
         ("pid_namespace", ctypes.c_int),
@@ -241,25 +254,20 @@ class ForkPlan(ctypes.Structure):
         ("threads_max", ctypes.c_uint64),
         ("filter", ctypes.c_char_p),
         ("filter_bytes", ctypes.c_size_t),
-        ("filter_pids", ctypes.POINTER(ctypes.c_uint32)),
-        ("n_filter_pids", ctypes.c_size_t),
         ("before_fork", ctypes.c_void_p),
         ("after_fork_in_child", ctypes.c_void_p),
     ]
 
 
 def fork_plan():
-    bytes_, mark = PLAN["filter_program"], PLAN["pid_mark"]
-    pids = [at for at in range(0, len(bytes_), 4) if bytes_[at : at + 4] == mark]
+    filter_ = PLAN["filter_program"]
     return ForkPlan(
         PID_NAMESPACE if PLAN["namespaces"] else -1,
         PLAN["seccomp"],
         OPEN_FILES_MAX,
         THREADS_MAX,
-        bytes_,
-        len(bytes_),
-        (ctypes.c_uint32 * len(pids))(*pids),
-        len(pids),
+        filter_,
+        len(filter_),
         ctypes.cast(ctypes.pythonapi.PyOS_BeforeFork, ctypes.c_void_p),
         ctypes.cast(ctypes.pythonapi.PyOS_AfterFork_Child, ctypes.c_void_p),
     )
@@ -271,10 +279,15 @@ class ArenaAllocator(ctypes.Structure):
     _fields_ = [(name, ctypes.c_void_p) for name in ("context", "alloc", "free")]
 
 
+def memory_file(content):
+    fd = os.memfd_create("codescaler", 0)
+    os.write(fd, content)
+    return fd
+
+
 def load_native():
     """The native part of a zygote."""
-    fd = os.memfd_create("native")
-    os.write(fd, PLAN["native"])
+    fd = memory_file(PLAN["native"])
     native = ctypes.PyDLL(f"/proc/self/fd/{fd}")
     os.close(fd)
     return native
@@ -313,8 +326,8 @@ def confine_zygote():
     prctl(PR_SET_NO_NEW_PRIVS, 1)
     prctl(PR_SET_DUMPABLE, 0)
     limit(resource.RLIMIT_CORE, 0)
-    limit(resource.RLIMIT_FSIZE, FILE_BYTES_MAX)
-    limit(resource.RLIMIT_NOFILE, OPEN_FILES_MAX)
+    limit(resource.RLIMIT_FSIZE, WORK_BYTES_MAX if PLAN["work"] else FILE_BYTES_MAX)
+    limit(resource.RLIMIT_NOFILE, LAUNCHER_FILES_MAX if PLAN["work"] else OPEN_FILES_MAX)
     limit(resource.RLIMIT_STACK, STACK_BYTES_MAX)
     if PLAN["landlock"]:
         try:
