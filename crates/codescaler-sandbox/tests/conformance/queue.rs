@@ -1,6 +1,7 @@
 //! Results that are known already, callers that cannot wait, and a machine with other work.
 
 use std::{
+    collections::BTreeSet,
     sync::atomic::{AtomicBool, Ordering},
     thread,
     time::Duration,
@@ -85,4 +86,47 @@ fn a_crowded_machine_changes_no_verdict() {
         check_with(SHORT, short, &function("f"), &[(call("[]", "1"), Verdict::Pass)]);
         is_over.store(true, Ordering::Relaxed);
     });
+}
+
+#[test]
+fn results_repeat() {
+    let program = "
+import random, uuid
+def f(): return [random.random(), hash('a'), list({'a', 'b', 'c', 'd'}), id(0) and 1]
+";
+    let entry = function("f");
+    let inputs = [Input::Args(vec![]), Input::Args(vec![])];
+    // Different texts, so that every one is run.
+    let programs: Vec<String> = (0..12).map(|index| format!("{program}# {index}")).collect();
+    let jobs: Vec<Job<'_>> =
+        programs.iter().map(|program| job(program, &entry, Cases::Inputs(&inputs))).collect();
+    let mut digests = BTreeSet::new();
+    sandbox().run_all(&jobs, &mut |_, run| {
+        let outputs = run.unwrap().cases.into_iter().map(|case| case.output.unwrap().digest());
+        digests.insert(outputs.collect::<Vec<u64>>());
+        ControlFlow::Continue(())
+    });
+    assert_eq!(digests.len(), 1);
+}
+
+#[test]
+fn all_jobs_come_back_once_and_a_break_ends() {
+    let entry = function("f");
+    let tests = [call("[]", "1")];
+    let programs: Vec<String> = (0..40).map(|n| format!("def f(): return {n} * 0 + 1")).collect();
+    let jobs: Vec<Job<'_>> =
+        programs.iter().map(|program| job(program, &entry, Cases::Tests(&tests))).collect();
+    let mut seen = vec![0; jobs.len()];
+    sandbox().run_all(&jobs, &mut |index, run| {
+        seen[index] += 1;
+        assert_eq!(run.unwrap().cases[0].verdict, Verdict::Pass);
+        ControlFlow::Continue(())
+    });
+    assert_eq!(seen, vec![1; jobs.len()]);
+    let mut n_seen = 0;
+    sandbox().run_all(&jobs, &mut |_, _| {
+        n_seen += 1;
+        if n_seen == 3 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    });
+    assert_eq!(n_seen, 3);
 }
