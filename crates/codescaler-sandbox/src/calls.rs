@@ -7,7 +7,7 @@
 
 use codescaler::{
     check::Check,
-    execution::{Fault, Verdict},
+    execution::{Fault, FaultKind, Verdict},
     value::Value,
 };
 
@@ -87,7 +87,7 @@ fn converse(
             Ok(_) if watch.is_over(session.process()) => {
                 CaseRun { is_crowded: watch.is_crowded(session.process()), ..late(work.limits) }
             }
-            Ok(frame) => of_answer(&frame, calls[runs.len()].1, work.language)?,
+            Ok(frame) => of_answer(&frame, calls[runs.len()].1, work.language),
             Err(silence) => {
                 let run = of_silence(silence, work.limits)?;
                 let before: f64 = runs.iter().map(|run| run.cpu_ms).sum();
@@ -114,6 +114,12 @@ fn send_ahead(
     n_max: usize,
 ) -> Result<(), Fault> {
     while *n_sent < n_max && !session.is_sending() {
+        if !calls[*n_sent].0.iter().all(marshal::is_readable) {
+            return Err(Fault {
+                kind: FaultKind::Test,
+                message: "the arguments are no values of this language".to_owned(),
+            });
+        }
         session.send(b'A', number_of(*n_sent), &marshal::encode_tuple(calls[*n_sent].0))?;
         *n_sent += 1;
     }

@@ -13,6 +13,10 @@ pub(crate) const INT_BITS_MAX: usize = 1 << 18;
 /// A value of more parts is refused: a part of one byte takes thirty once it is built.
 const VALUES_MAX: usize = 1 << 22;
 
+/// What the long integers of one value may cost together, each the square of its digits: as much
+/// as four of the longest.
+const DIGITS_SQUARED_MAX: usize = 4 * (INT_BITS_MAX / 15) * (INT_BITS_MAX / 15);
+
 /// What is wrong with a value from outside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Malformed {
@@ -36,6 +40,41 @@ pub(crate) fn encode_tuple(items: &[Value]) -> Vec<u8> {
     let mut bytes = Vec::new();
     write_items(b'(', items, &mut bytes);
     bytes
+}
+
+/// Whether an interpreter can read the value: members of sets and keys have to be hashable.
+pub(crate) fn is_readable(value: &Value) -> bool {
+    match value {
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Complex(..)
+        | Value::Str(_)
+        | Value::Bytes(_) => true,
+        Value::List(items) | Value::Tuple(items) => items.iter().all(is_readable),
+        Value::Set(items) | Value::FrozenSet(items) => items.iter().all(is_hashable),
+        Value::Dict(entries) => {
+            entries.iter().all(|(key, value)| is_hashable(key) && is_readable(value))
+        }
+    }
+}
+
+fn is_hashable(value: &Value) -> bool {
+    match value {
+        Value::List(_) | Value::Set(_) | Value::Dict(_) => false,
+        Value::Tuple(items) => items.iter().all(is_hashable),
+        Value::Null
+        | Value::Bool(_)
+        | Value::Int(_)
+        | Value::BigInt(_)
+        | Value::Float(_)
+        | Value::Complex(..)
+        | Value::Str(_)
+        | Value::Bytes(_)
+        | Value::FrozenSet(_) => is_readable(value),
+    }
 }
 
 fn write_length(length: usize, bytes: &mut Vec<u8>) {
@@ -159,7 +198,7 @@ fn decimal(digits: &[u16]) -> String {
 
 /// The value that `bytes` are, all of them.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Malformed> {
-    let mut reader = Reader { rest: bytes, n_left: VALUES_MAX };
+    let mut reader = Reader::new(bytes);
     let tag = reader.byte()?;
     let value = reader.value(tag, VALUE_DEPTH_MAX)?;
     if reader.rest.is_empty() { Ok(value) } else { Err(Malformed::Bytes) }
@@ -168,7 +207,7 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, Malformed> {
 /// Whether `bytes` are a plain value, which the interpreter reads without harm: the same rules as
 /// [`decode`], but nothing is built, so that values of any size and integers of any length pass.
 pub(crate) fn inspect(bytes: &[u8]) -> Result<(), Malformed> {
-    let mut reader = Reader { rest: bytes, n_left: VALUES_MAX };
+    let mut reader = Reader::new(bytes);
     let tag = reader.byte()?;
     reader.pass(tag, VALUE_DEPTH_MAX)?;
     if reader.rest.is_empty() { Ok(()) } else { Err(Malformed::Bytes) }
@@ -178,9 +217,14 @@ struct Reader<'a> {
     rest: &'a [u8],
     /// Values that may still be built.
     n_left: usize,
+    digits_squared_left: usize,
 }
 
 impl<'a> Reader<'a> {
+    fn new(bytes: &'a [u8]) -> Reader<'a> {
+        Reader { rest: bytes, n_left: VALUES_MAX, digits_squared_left: DIGITS_SQUARED_MAX }
+    }
+
     fn take(&mut self, length: usize) -> Result<&'a [u8], Malformed> {
         let (taken, rest) = self.rest.split_at_checked(length).ok_or(Malformed::Bytes)?;
         self.rest = rest;
@@ -306,6 +350,11 @@ impl<'a> Reader<'a> {
                 "an integer of more than {INT_BITS_MAX} bits"
             )));
         }
+        let cost = digits.len() * digits.len();
+        self.digits_squared_left = self
+            .digits_squared_left
+            .checked_sub(cost)
+            .ok_or_else(|| Malformed::NotPlain("too many long integers".to_owned()))?;
         let sign = if negative { "-" } else { "" };
         Value::int_from_digits(&format!("{sign}{}", decimal(&digits))).ok_or(Malformed::Bytes)
     }

@@ -13,7 +13,7 @@ use crate::{
     calls::ceiling,
     job::CaseRun,
     marshal::{self, Malformed},
-    session::{Session, Watch, late},
+    session::{Over, Session, Silence, Watch, late},
     verdict::{Exception, Used, Work, of_answer, of_silence, shortened},
     wire::Frame,
     zygote::{Ceiling, Role, Zygote},
@@ -147,17 +147,24 @@ impl Pair<'_> {
         self.tester.forget_output();
         self.tester.send(b'T', 1, code.as_bytes())?;
         let mut out_of_memory = false;
+        let mut is_answered = false;
         loop {
             tester_watch.resume();
             let frame = match self.tester.wait(server, &mut tester_watch)? {
                 Ok(frame) => frame,
                 Err(silence) => {
+                    if let (true, Some(run)) = (is_answered, of_tester(silence)) {
+                        return Ok(Outcome { run, alive: false });
+                    }
                     return Err(broken(&format!("the test code does not end well: {silence:?}")));
                 }
             };
             if frame.kind == b'Q' {
                 match self.answer(&frame, watch)? {
-                    Answer::Relayed { is_out_of_memory } => out_of_memory = is_out_of_memory,
+                    Answer::Relayed { is_out_of_memory } => {
+                        out_of_memory = is_out_of_memory;
+                        is_answered = true;
+                    }
                     Answer::Failed(run) => return Ok(Outcome { run, alive: false }),
                 }
                 continue;
@@ -179,13 +186,24 @@ impl Pair<'_> {
         }
     }
 
+    /// Puts one question to the program.
+    fn ask(
+        &mut self,
+        question: &Frame,
+        watch: &mut Watch,
+    ) -> Result<Result<Frame, Silence>, Fault> {
+        self.program.send(b'Q', question.number, &question.payload)?;
+        self.program.answer(self.zygotes.0.server(), watch, question.number)
+    }
+
     /// Puts one question to the program and gives its answer to the tester.
     fn answer(&mut self, question: &Frame, watch: &mut Watch) -> Result<Answer, Fault> {
         let limits = self.work.limits;
         watch.resume();
-        self.program.send(b'Q', question.number, &question.payload)?;
-        let server = self.zygotes.0.server();
-        let frame = match self.program.answer(server, watch, question.number)? {
+        // What goes on in the tester meanwhile is not the program's time.
+        let frame = self.ask(question, watch);
+        watch.pause();
+        let frame = match frame? {
             Ok(frame) => frame,
             Err(silence) => return Ok(Answer::Failed(of_silence(silence, limits)?)),
         };
@@ -217,9 +235,8 @@ impl Pair<'_> {
                 }
                 None => return meddling(),
             },
-            b'B' | b'L' | b'U' => {
-                let run = of_answer(&frame, None, self.work.language)?;
-                return Ok(Answer::Failed(run));
+            b'B' | b'L' => {
+                return Ok(Answer::Failed(of_answer(&frame, None, self.work.language)));
             }
             _ => return meddling(),
         };
@@ -234,6 +251,24 @@ enum Answer {
     Relayed { is_out_of_memory: bool },
     /// There is none, and the test is over.
     Failed(CaseRun),
+}
+
+/// The verdict on a program whose answers make a test go on for ever; `None` where the test ends in
+/// a way that no answer explains.
+fn of_tester(silence: Silence) -> Option<CaseRun> {
+    let failed = |verdict, what| Some(CaseRun::failed(verdict, what));
+    match silence {
+        Silence::Over(Over::Cpu { .. } | Over::Idle) => {
+            failed(Verdict::TimeLimit, "the test does not end on the program's answers")
+        }
+        Silence::TooMuch => failed(Verdict::OutputLimit, "the test prints the program's answers"),
+        Silence::Death(exit) if exit.is_out_of_memory => {
+            failed(Verdict::MemoryLimit, "the test has no room for the program's answers")
+        }
+        Silence::Over(Over::Overload) | Silence::Meddling | Silence::Mute | Silence::Death(_) => {
+            None
+        }
+    }
 }
 
 fn broken(why: &str) -> Fault {

@@ -31,6 +31,8 @@ pub(crate) struct Watch {
     cpu_max: Duration,
     cpu_before: Duration,
     wall_max: Duration,
+    /// Wall time before the last pause.
+    wall_before: Duration,
     started: Instant,
 }
 
@@ -46,8 +48,14 @@ impl Watch {
             cpu_max,
             cpu_before: process.cpu(),
             wall_max: 3 * cpu_max + Duration::from_secs(2),
+            wall_before: Duration::ZERO,
             started: Instant::now(),
         }
+    }
+
+    /// Ends a stretch of wall time that counts.
+    pub(crate) fn pause(&mut self) {
+        self.wall_before += self.started.elapsed();
     }
 
     /// Counts wall time from now on: the process has something to do again.
@@ -73,7 +81,7 @@ impl Watch {
 
     /// How long to wait before looking again, or why the case is over.
     pub(crate) fn look(&mut self, process: &Process) -> Result<Duration, Over> {
-        let wall = self.started.elapsed();
+        let wall = self.wall_before + self.started.elapsed();
         // A process cannot have used more than this, on the few cores a program gets.
         let earliest = self.cpu_max / 2;
         if wall < earliest {

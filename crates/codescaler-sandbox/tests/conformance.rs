@@ -4,6 +4,8 @@
 mod languages;
 #[path = "conformance/queue.rs"]
 mod queue;
+#[path = "conformance/testers.rs"]
+mod testers;
 
 use std::{ops::ControlFlow, sync::OnceLock};
 

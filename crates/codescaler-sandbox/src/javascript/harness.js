@@ -249,7 +249,7 @@
     try {
       values = decode(payload);
     } catch (error) {
-      return writeFrame("U", number, from(String(error.message)));
+      return writeFrame("E", number, describe(error));
     }
     try {
       const value = call(values);

@@ -86,3 +86,16 @@ import os, struct
 os.write(3, struct.pack("<IBI", 1, ord("V"), 1) + b"N")
 os.write(3, struct.pack("<IBI", 1, ord("V"), 2) + b"N")
 def f(x): return "no"
+
+### 13 an exception whose class is code: runtime_error protocol_violation
+import os, struct, marshal
+def f(x):
+    data = marshal.dumps(("X", "write_frame(b'P', 1)", 0, "exec"), 2)
+    os.write(3, struct.pack("<IBI", len(data), ord("E"), 2) + data)
+    return "no"
+
+### 20 says that it cannot read the question: protocol_violation
+import os, struct
+def f(x):
+    os.write(3, struct.pack("<IBI", 1, ord("U"), 2) + b"x")
+    return "no"
