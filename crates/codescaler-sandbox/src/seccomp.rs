@@ -63,6 +63,7 @@ const NEVER: &[i64] = &[
     libc::SYS_finit_module,
     libc::SYS_delete_module,
     libc::SYS_kexec_load,
+    libc::SYS_kexec_file_load,
     libc::SYS_reboot,
     libc::SYS_swapon,
     libc::SYS_swapoff,
@@ -105,6 +106,9 @@ const REFUSED: &[i64] = &[
     libc::SYS_mbind,
     libc::SYS_personality,
     libc::SYS_vhangup,
+    libc::SYS_io_setup,
+    libc::SYS_sync,
+    libc::SYS_syncfs,
 ];
 
 /// What starts another program.
@@ -115,6 +119,76 @@ const EXECUTABLE: u32 = 100;
 
 /// All `CLONE_NEW…` flags.
 const NAMESPACES: u32 = 0x7e02_0080;
+
+/// Refused in programs: what reaches beyond the process without a signal. Landlock does not cover
+/// what files are said to be; descriptors on their way in a socket are counted by user, so that
+/// one program could keep all others from starting; a timer may send any signal.
+const REACHING: &[i64] = &[
+    libc::SYS_fchmod,
+    libc::SYS_fchmodat,
+    SYS_FCHMODAT2,
+    libc::SYS_fchown,
+    libc::SYS_fchownat,
+    libc::SYS_utimensat,
+    libc::SYS_setxattr,
+    libc::SYS_lsetxattr,
+    libc::SYS_fsetxattr,
+    SYS_SETXATTRAT,
+    libc::SYS_removexattr,
+    libc::SYS_lremovexattr,
+    libc::SYS_fremovexattr,
+    SYS_REMOVEXATTRAT,
+    SYS_FILE_SETATTR,
+    libc::SYS_sendmsg,
+    libc::SYS_sendmmsg,
+    libc::SYS_timer_create,
+    libc::SYS_setpriority,
+    libc::SYS_ioprio_set,
+    libc::SYS_sched_setaffinity,
+    libc::SYS_sched_setattr,
+    libc::SYS_sched_setparam,
+    libc::SYS_sched_setscheduler,
+];
+
+/// Calls newer than the C library's headers, the same on every architecture.
+const SYS_FCHMODAT2: i64 = 452;
+const SYS_SETXATTRAT: i64 = 463;
+const SYS_REMOVEXATTRAT: i64 = 466;
+const SYS_FILE_SETATTR: i64 = 469;
+
+/// Calls of old architectures for which newer ones have other names: what reaches beyond the
+/// process, as above.
+#[cfg(target_arch = "x86_64")]
+const REACHING_OLD: &[i64] = &[
+    libc::SYS_chmod,
+    libc::SYS_chown,
+    libc::SYS_lchown,
+    libc::SYS_utime,
+    libc::SYS_utimes,
+    libc::SYS_futimesat,
+    libc::SYS_inotify_init,
+    libc::SYS_iopl,
+    libc::SYS_ioperm,
+    libc::SYS_modify_ldt,
+];
+#[cfg(target_arch = "aarch64")]
+const REACHING_OLD: &[i64] = &[];
+
+/// Calls that are refused in programs where an argument, by its index, has one of some values:
+/// who gets a descriptor's signals and which (another way to kill), and core dumps.
+const BY_ARGUMENT: &[(i64, u32, &[u32])] = &[
+    (libc::SYS_fcntl, 1, &[F_SETOWN, F_SETSIG, F_SETOWN_EX]),
+    (libc::SYS_ioctl, 1, &[FIOSETOWN, SIOCSPGRP]),
+    (libc::SYS_prctl, 0, &[PR_SET_DUMPABLE]),
+    (libc::SYS_setrlimit, 0, &[RLIMIT_CPU]),
+];
+const F_SETOWN: u32 = 8;
+const F_SETSIG: u32 = 10;
+const F_SETOWN_EX: u32 = 15;
+const FIOSETOWN: u32 = 0x8901;
+const SIOCSPGRP: u32 = 0x8902;
+const PR_SET_DUMPABLE: u32 = 4;
+const RLIMIT_CPU: u32 = 0;
 
 /// Calls that take a process id first and a signal later, by the index of the signal argument.
 const SIGNALS: &[(i64, u32)] = &[
@@ -171,6 +245,7 @@ impl Filter {
         filter.deny(FORKS, errno(libc::EPERM));
         // The C library falls back to clone, whose flags a filter can read.
         filter.on(libc::SYS_clone3, errno(libc::ENOSYS));
+        filter.confine();
         filter.deny(&[libc::SYS_unshare, libc::SYS_setns], KILL_PROCESS);
         let own_group = [libc::SYS_tkill, libc::SYS_setsid, libc::SYS_setpgid];
         filter.deny(&own_group, errno(libc::EPERM));
@@ -196,6 +271,34 @@ impl Filter {
         filter
     }
 
+    /// Refuses what reaches beyond the process, and what would make a program's death look as if
+    /// it came from outside.
+    fn confine(&mut self) {
+        self.deny(REACHING, errno(libc::EPERM));
+        self.deny(REACHING_OLD, errno(libc::EPERM));
+        for &(number, index, values) in BY_ARGUMENT {
+            let number = u32::try_from(number).expect("system call numbers are small");
+            let n_values = u8::try_from(values.len()).expect("a few values");
+            self.push(JUMP_EQUAL, (0, n_values + 3), number);
+            self.push(LOAD_WORD, (0, 0), ARGUMENTS + 8 * index);
+            for (&value, n_left) in values.iter().zip((0..n_values).rev()) {
+                self.push(JUMP_EQUAL, (n_left + 1, 0), value);
+            }
+            self.push(RETURN, (0, 0), ALLOW);
+            self.push(RETURN, (0, 0), errno(libc::EPERM));
+        }
+        // Limits of the process itself, but not its CPU time: the kernel kills at that limit.
+        let prlimit = u32::try_from(libc::SYS_prlimit64).expect("system call numbers are small");
+        self.push(JUMP_EQUAL, (0, 7), prlimit);
+        self.push(LOAD_WORD, (0, 0), ARGUMENTS + 8);
+        self.push(JUMP_EQUAL, (3, 0), RLIMIT_CPU);
+        self.push(LOAD_WORD, (0, 0), ARGUMENTS);
+        self.push(JUMP_EQUAL, (2, 0), 0);
+        self.push(JUMP_EQUAL, (1, 0), PID_MARK);
+        self.push(RETURN, (0, 0), errno(libc::EPERM));
+        self.push(RETURN, (0, 0), ALLOW);
+    }
+
     fn end(mut self) -> Vec<u8> {
         self.push(RETURN, (0, 0), ALLOW);
         self.0
@@ -215,8 +318,8 @@ fn zygote() -> Vec<u8> {
     filter.end()
 }
 
-/// What is denied in a program on top: new processes, other namespaces, signals to others and
-/// `SIGKILL` to itself (so that a death by `SIGKILL` is never the program's own doing).
+/// What is denied in a program on top: new processes, other namespaces, what reaches beyond the
+/// process, signals to others and `SIGKILL` to itself (so that a death by `SIGKILL` is never the program's own doing).
 fn program() -> Vec<u8> {
     Filter::of_program().end()
 }

@@ -8,6 +8,9 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is a test")]
 
+#[path = "attacks/faults.rs"]
+mod faults;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
@@ -69,6 +72,8 @@ impl World {
         listener.set_nonblocking(true).unwrap();
         let secret = PathBuf::from(format!("{}/secret-{name}", env!("CARGO_TARGET_TMPDIR")));
         fs::write(&secret, ANSWER).unwrap();
+        // Where programs run as another user, that one owns it: its owner may change more.
+        let _ = std::os::unix::fs::chown(&secret, Some(65534), Some(65534));
         World { listener, secret }
     }
 

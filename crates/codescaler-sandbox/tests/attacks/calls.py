@@ -585,3 +585,70 @@ import os, struct
 for number in range(4):
     os.write(3, struct.pack("<IBI", 1, ord("V"), number) + b"N")
 def f(x): return None
+
+### 20 says that it cannot read the question: protocol_violation
+import os, struct
+def f(x):
+    os.write(3, struct.pack("<IBI", 1, ord("U"), x - 6) + b"x")
+
+### 37 signals by other ways than kill: wrong_answer
+import ctypes, fcntl, os, struct
+def f(x):
+    libc = ctypes.CDLL(None, use_errno=True)
+    read, write = os.pipe()
+    done = []
+    for pid in (os.getppid() or 1, {PID}, -os.getpgrp(), os.getpid()):
+        for fd in (read, 3):
+            # F_SETOWN, F_SETSIG; FIOSETOWN, SIOCSPGRP
+            for attempt in (lambda: fcntl.fcntl(fd, 8, pid), lambda: fcntl.fcntl(fd, 10, 9),
+                            lambda: fcntl.ioctl(fd, 0x8901, struct.pack("i", pid)),
+                            lambda: fcntl.ioctl(fd, 0x8902, struct.pack("i", pid))):
+                try:
+                    attempt()
+                except OSError:
+                    continue
+                done.append((fd, pid))
+    # timer_create(CLOCK_MONOTONIC, SIGKILL)
+    event = struct.pack("qii48x", 0, 9, 0)
+    timer = ctypes.create_string_buffer(8)
+    if libc.timer_create(1, event, timer) == 0:
+        done.append("timer")
+    return "ESCAPED %s" % done if done else None
+
+### 51 bounds and priorities of others: wrong_answer
+import os, resource
+def f(x):
+    for pid in {os.getppid(), 1, {PID}} - {0, os.getpid()}:
+        for attempt in (lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0)),
+                        lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE),
+                        lambda: os.sched_setaffinity(pid, {0}),
+                        lambda: os.sched_setscheduler(pid, os.SCHED_IDLE, os.sched_param(0)),
+                        lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+                        lambda: os.setpriority(os.PRIO_USER, 0, 19)):
+            try:
+                attempt()
+            except OSError:
+                continue
+            return "ESCAPED"
+    return None
+
+### 40 changes what files are said to be: wrong_answer
+import os
+def f(x):
+    for number, attempt in enumerate((
+        lambda: os.chmod("{SECRET}", 0), lambda: os.utime("{SECRET}", (0, 0)),
+        lambda: os.chown("{SECRET}", -1, -1), lambda: os.lchown("{SECRET}", -1, -1),
+        lambda: os.setxattr("{SECRET}", "user.x", b"x"))):
+        try:
+            attempt()
+        except OSError:
+            continue
+        return "ESCAPED %d" % number
+    return None
+
+### 45 integers that take long to write: bad_value time_limit
+def f(x): return [(1 << 262_000) - 1] * 900
+
+### 54 asks for a core dump: wrong_answer
+import ctypes
+def f(x): return "ESCAPED" if ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0 else None

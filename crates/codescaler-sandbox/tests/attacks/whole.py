@@ -126,3 +126,33 @@ os._exit(0)
 import os
 os.closerange(0, 64)
 print("token")
+
+### 51 bounds of what serves the next test: wrong_answer
+import os, resource
+for pid in {os.getppid(), 1} - {0, os.getpid()}:
+    for attempt in (lambda: resource.prlimit(pid, resource.RLIMIT_NOFILE, (0, 0)),
+                    lambda: os.setpriority(os.PRIO_PROCESS, pid, 19),
+                    lambda: os.sched_setaffinity(pid, {0})):
+        try:
+            attempt()
+        except OSError:
+            continue
+        print("ESCAPED")
+
+### 37 a timer that kills: wrong_answer crash
+import ctypes, struct, time
+libc = ctypes.CDLL(None)
+timer = ctypes.create_string_buffer(8)
+if libc.timer_create(1, struct.pack("qii48x", 0, 9, 0), timer) == 0:
+    libc.timer_settime(ctypes.c_long(int.from_bytes(timer.raw[:4], "little")), 0, struct.pack("qqqq", 0, 0, 0, 1000), 0)
+    time.sleep(1)
+
+### 37 a pipe that kills: wrong_answer crash
+import fcntl, os
+read, write = os.pipe()
+for command, value in ((8, os.getpid()), (10, 9), (fcntl.F_SETFL, os.O_ASYNC)):
+    try:
+        fcntl.fcntl(read, command, value)
+    except OSError:
+        pass
+os.write(write, b"x")
