@@ -252,7 +252,7 @@ impl<'a> Reader<'a> {
         let inner = deeper(depth)?;
         match tag {
             b'[' | b'(' | b'<' | b'>' => {
-                for _ in 0..self.length()? {
+                for _ in 0..self.n_items()? {
                     let tag = self.byte()?;
                     self.pass(tag, inner)?;
                 }
@@ -316,13 +316,13 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// A number of items: each takes a byte at least, so a lie about it reserves nothing.
+    fn n_items(&mut self) -> Result<usize, Malformed> {
+        self.length().ok().filter(|length| *length <= self.rest.len()).ok_or(Malformed::Bytes)
+    }
+
     fn items(&mut self, depth: usize) -> Result<Vec<Value>, Malformed> {
-        let length = self.length()?;
-        // Every item takes a byte at least, so a lie about the length reserves nothing.
-        if length > self.rest.len() {
-            return Err(Malformed::Bytes);
-        }
-        (0..length)
+        (0..self.n_items()?)
             .map(|_| {
                 let tag = self.byte()?;
                 self.value(tag, depth)
@@ -431,6 +431,7 @@ mod tests {
             b"NN",
             b"{N0",
             b"u\x05\0\0\0a",
+            b">\0\0\0\x01S",
         ] {
             assert_eq!(decode(bad), Err(Malformed::Bytes), "{bad:?}");
             assert_eq!(inspect(bad), Err(Malformed::Bytes), "{bad:?}");
