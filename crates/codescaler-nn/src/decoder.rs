@@ -1,0 +1,417 @@
+//! The fast forward pass: many sequences side by side without padding.
+//!
+//! Threads share a layer by blocks of rows. One block goes through a whole half of the layer
+//! before the next, so its intermediate results stay in a near cache and need little memory.
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use crate::attention::{BLOCK, Keys, Scratch as AttentionScratch, Shape};
+use crate::config::DecoderConfig;
+use crate::error::LoadError;
+use crate::kernel::{Isa, PANEL, Precision, Rows};
+use crate::layers::{rms_norm, rms_norm_in_place, rotate, swiglu};
+use crate::matrix::{Input, Packed, Tile};
+use crate::network::{Block, EMBEDDING, HeadKind, Network};
+use crate::parallel;
+use crate::reward::Kernels;
+use crate::weights::{Numbers, Weights};
+
+/// Rows that go through a layer together: as many as keep their inputs in the second cache.
+const ROWS_MAX: usize = 96;
+/// Blocks of rows are multiples of this, the tallest tile of any kernel.
+const ROWS_STEP: usize = 12;
+
+/// A decoder whose weights are packed for this processor.
+pub(crate) struct Decoder {
+    pub config: DecoderConfig,
+    isa: Isa,
+    precision: Precision,
+    threads: NonZeroUsize,
+    weights: Weights,
+    network: Network<Packed>,
+}
+
+/// The keys and values of a common beginning of several sequences, for every layer.
+pub(crate) struct Prefix {
+    tokens: usize,
+    /// Per layer: heads one after the other, each in blocks.
+    layers: Vec<Vec<f32>>,
+}
+
+/// Where one sequence stands among the rows of a batch.
+struct Span {
+    start: usize,
+    len: usize,
+}
+
+impl Decoder {
+    /// Reads a directory's configuration and weights and packs them.
+    pub(crate) fn load(
+        dir: &Path,
+        plan: (Isa, Precision),
+        threads: NonZeroUsize,
+    ) -> Result<Self, LoadError> {
+        let config = DecoderConfig::read(&dir.join("config.json"))?;
+        let weights = Weights::open(dir)?;
+        let network = Network::load(&config, &weights, plan)?;
+        weights.take(EMBEDDING, &[config.vocab, config.hidden])?;
+        weights.finish()?;
+        let (isa, precision) = plan;
+        Ok(Self { config, isa, precision, threads, weights, network })
+    }
+
+    pub(crate) fn head(&self) -> HeadKind {
+        self.network.head.kind
+    }
+
+    pub(crate) fn kernels(&self) -> Kernels {
+        Kernels { isa: self.isa, precision: self.precision, threads: self.threads }
+    }
+
+    /// Computes the keys and values of `tokens`, for sequences that begin with them.
+    pub(crate) fn prefix(&self, tokens: &[u32]) -> Prefix {
+        let mut kept = Vec::new();
+        self.hidden(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
+        Prefix { tokens: tokens.len(), layers: kept }
+    }
+
+    /// What the head makes of the last token of each sequence. With a prefix, `sequences` hold
+    /// only what follows it. No sequence may be empty, no token beyond the vocabulary.
+    pub(crate) fn forward(&self, prefix: Option<&Prefix>, sequences: &[&[u32]]) -> Vec<Vec<f32>> {
+        let x = self.hidden(prefix, sequences, |_| ());
+        let mut end = 0;
+        let last = sequences.iter().map(|tokens| {
+            end += tokens.len();
+            &x[(end - 1) * self.config.hidden..end * self.config.hidden]
+        });
+        last.map(|x| self.apply_head(x)).collect()
+    }
+
+    fn apply_head(&self, x: &[f32]) -> Vec<f32> {
+        let mut hidden = vec![0.0; x.len()];
+        rms_norm(x, &self.network.norm, self.config.norm_eps, &mut hidden);
+        let head = &self.network.head;
+        let mut row = vec![0.0; x.len()];
+        let outputs = head.bias.iter().enumerate().map(|(index, bias)| {
+            match &head.weight {
+                Some(weight) => row.copy_from_slice(&weight[index * x.len()..][..x.len()]),
+                None => self.embedding().read(index * x.len(), &mut row),
+            }
+            hidden.iter().zip(&row).map(|(a, b)| a * b).sum::<f32>() + bias
+        });
+        outputs.collect()
+    }
+
+    fn embedding(&self) -> Numbers<'_> {
+        self.weights.again(EMBEDDING)
+    }
+
+    /// The residual stream after the last block, (T, C) for all sequences' rows one after the
+    /// other. `keep` sees each layer's own keys and values.
+    fn hidden(
+        &self,
+        prefix: Option<&Prefix>,
+        sequences: &[&[u32]],
+        mut keep: impl FnMut(&[f32]),
+    ) -> Vec<f32> {
+        let mut pass = Pass::new(self, prefix, sequences);
+        let mut x = pass.embed(sequences);
+        for (layer, block) in self.network.blocks.iter().enumerate() {
+            pass.project(block, &x);
+            pass.pack_keys(layer);
+            keep(&pass.keys);
+            pass.mix(block, layer, &mut x);
+        }
+        x
+    }
+}
+
+/// The buffers of one forward pass, allocated once and used by every layer.
+struct Pass<'a> {
+    decoder: &'a Decoder,
+    prefix: Option<&'a Prefix>,
+    shape: Shape,
+    spans: Vec<Span>,
+    /// Rows of one work item.
+    rows: usize,
+    /// (T, q + 2 kv)
+    qkv: Vec<f32>,
+    /// Per sequence, per head: blocks of keys and values.
+    keys: Vec<f32>,
+    /// Where each sequence's keys begin in `keys`; one more entry at the end.
+    key_starts: Vec<usize>,
+    /// Cosines and sines, (positions from the prefix's end on, D / 2) each.
+    rotary: (Vec<f32>, Vec<f32>),
+    scratches: Vec<Scratch>,
+}
+
+/// One thread's working memory.
+struct Scratch {
+    row: Vec<f32>,
+    hidden: Input,
+    mixed: Input,
+    inner: Input,
+    tile: Tile,
+    pair: Tile,
+    attention: AttentionScratch,
+}
+
+impl<'a> Pass<'a> {
+    fn new(decoder: &'a Decoder, prefix: Option<&'a Prefix>, sequences: &[&[u32]]) -> Self {
+        let config = &decoder.config;
+        let shape = Shape { isa: decoder.isa, head_dim: config.head_dim };
+        let first = prefix.map_or(0, |prefix| prefix.tokens);
+        let (mut spans, mut key_starts) = (Vec::new(), vec![0]);
+        let (mut total, mut keys) = (0, 0);
+        for tokens in sequences {
+            assert!(!tokens.is_empty(), "an empty sequence has no last token");
+            spans.push(Span { start: total, len: tokens.len() });
+            total += tokens.len();
+            let blocks = (first + tokens.len()).div_ceil(BLOCK) - first / BLOCK;
+            keys += blocks * shape.block_len() * config.kv_heads;
+            key_starts.push(keys);
+        }
+        let share = total.div_ceil(decoder.threads.get()).next_multiple_of(ROWS_STEP);
+        let rows = share.min(ROWS_MAX);
+        let longest = spans.iter().map(|span| span.len).max().unwrap_or(0);
+        let scratches = (0..decoder.threads.get()).map(|_| Scratch::new(decoder, shape, rows));
+        Self {
+            decoder,
+            prefix,
+            shape,
+            rows,
+            qkv: vec![0.0; total * (config.heads + 2 * config.kv_heads) * config.head_dim],
+            keys: vec![0.0; keys],
+            key_starts,
+            rotary: rotary(config, first, longest),
+            scratches: scratches.collect(),
+            spans,
+        }
+    }
+
+    fn first_position(&self) -> usize {
+        self.prefix.map_or(0, |prefix| prefix.tokens)
+    }
+
+    fn embed(&self, sequences: &[&[u32]]) -> Vec<f32> {
+        let c = self.decoder.config.hidden;
+        let embedding = self.decoder.embedding();
+        let tokens: Vec<u32> = sequences.concat();
+        let mut x = vec![0.0; tokens.len() * c];
+        for (row, token) in x.chunks_mut(c).zip(tokens) {
+            embedding.read(token as usize * c, row);
+        }
+        x
+    }
+
+    /// Norm, query, key and value projections, per-head norms, rotation.
+    fn project(&mut self, block: &Block<Packed>, x: &[f32]) {
+        let config = &self.decoder.config;
+        let (c, eps, isa) = (config.hidden, config.norm_eps, self.decoder.isa);
+        let width = (config.heads + 2 * config.kv_heads) * config.head_dim;
+        let rotated = config.heads + config.kv_heads;
+        let half = config.head_dim / 2;
+        let (spans, (cos, sin)) = (&self.spans, &self.rotary);
+        let items = x.chunks(self.rows * c).zip(self.qkv.chunks_mut(self.rows * width)).enumerate();
+        let rows_max = self.rows;
+        parallel::for_each(&mut self.scratches, items, |scratch, (item, (x, qkv))| {
+            let rows = x.len() / c;
+            scratch.norm_rows(isa, x, &block.attention_norm, eps);
+            block.qkv.product(&scratch.hidden, rows, &mut scratch.tile, |column, tile| {
+                let n = PANEL.min(width - column);
+                for (row, tile) in qkv.chunks_mut(width).zip(tile.chunks(PANEL)) {
+                    row[column..column + n].copy_from_slice(&tile[..n]);
+                }
+            });
+            isa.wide(
+                #[inline(always)]
+                || {
+                    for (index, row) in qkv.chunks_mut(width).enumerate() {
+                        let at = place(spans, item * rows_max + index).1;
+                        if let Some(bias) = &block.qkv_bias {
+                            row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+                        }
+                        let heads = row.chunks_mut(config.head_dim).take(rotated).enumerate();
+                        for (head, x) in heads {
+                            if let Some(norms) = &block.qk_norms {
+                                let weight = &norms[usize::from(head >= config.heads)];
+                                rms_norm_in_place(x, weight, eps);
+                            }
+                            rotate(x, &cos[at * half..][..half], &sin[at * half..][..half]);
+                        }
+                    }
+                },
+            );
+        });
+    }
+
+    /// Sorts this layer's keys and values into the blocks that attention reads.
+    fn pack_keys(&mut self, layer: usize) {
+        let DecoderConfig { heads, kv_heads, head_dim, .. } = self.decoder.config;
+        let (shape, first) = (self.shape, self.first_position());
+        let (q, kv) = (heads * head_dim, kv_heads * head_dim);
+        let prefix = self.prefix.map(|prefix| (&*prefix.layers[layer], first.div_ceil(BLOCK)));
+        let (qkv, spans, starts) = (&self.qkv, &self.spans, &self.key_starts);
+        let mut items = Vec::new();
+        let mut rest = &mut self.keys[..];
+        for (index, span) in spans.iter().enumerate() {
+            let (own, after) = rest.split_at_mut(starts[index + 1] - starts[index]);
+            rest = after;
+            let len = own.len() / kv_heads;
+            items.extend(own.chunks_mut(len).enumerate().map(|(head, own)| (span, head, own)));
+        }
+        parallel::for_each(&mut self.scratches, items.into_iter(), |_, (span, head, own)| {
+            own.fill(0.0);
+            if let Some((prefix, blocks)) = prefix.filter(|_| first % BLOCK != 0) {
+                let last = (head + 1) * blocks * shape.block_len();
+                let unfinished = &prefix[last - shape.block_len()..last];
+                own[..shape.block_len()].copy_from_slice(unfinished);
+            }
+            for index in 0..span.len {
+                let row = &qkv[(span.start + index) * (q + 2 * kv)..][..q + 2 * kv];
+                let key = &row[q + head * head_dim..][..head_dim];
+                let value = &row[q + kv + head * head_dim..][..head_dim];
+                shape.insert(own, first / BLOCK, first + index, (key, value));
+            }
+        });
+    }
+
+    /// Attention, its output projection, norm and feed-forward, added to the residual stream.
+    fn mix(&mut self, block: &Block<Packed>, layer: usize, x: &mut [f32]) {
+        let mut scratches = std::mem::take(&mut self.scratches);
+        let (c, rows) = (self.decoder.config.hidden, self.rows);
+        let items = x.chunks_mut(rows * c).enumerate();
+        parallel::for_each(&mut scratches, items, |scratch, (item, x)| {
+            self.attend(layer, item * rows, x.len() / c, scratch);
+            block.output.product(&scratch.mixed, x.len() / c, &mut scratch.tile, |column, tile| {
+                add_tile(x, c, column, tile);
+            });
+            if let Some(bias) = &block.output_bias {
+                for row in x.chunks_mut(c) {
+                    row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
+                }
+            }
+            self.feed_forward(block, x, scratch);
+        });
+        self.scratches = scratches;
+    }
+
+    /// All heads of `rows` rows from `start` on, into `scratch.mixed`.
+    fn attend(&self, layer: usize, start: usize, rows: usize, scratch: &mut Scratch) {
+        let DecoderConfig { heads, kv_heads, head_dim, .. } = self.decoder.config;
+        let width = (heads + 2 * kv_heads) * head_dim;
+        let first = self.first_position();
+        let mut row = start;
+        while row < start + rows {
+            let (sequence, at) = place(&self.spans, row);
+            let span = &self.spans[sequence];
+            let n = (span.len - at).min(start + rows - row);
+            for head in 0..heads {
+                let q = Rows {
+                    data: &self.qkv[row * width + head * head_dim..],
+                    rows: n,
+                    stride: width,
+                };
+                let keys = self.keys(layer, sequence, head * kv_heads / heads);
+                self.shape.attend(q, first + at, keys, &mut scratch.attention);
+                for index in 0..n {
+                    let mixed = scratch.attention.row(index);
+                    scratch.mixed.write(row + index - start, head * head_dim, mixed);
+                }
+            }
+            row += n;
+        }
+    }
+
+    fn keys(&self, layer: usize, sequence: usize, head: usize) -> Keys<'_> {
+        let own = &self.keys[self.key_starts[sequence]..self.key_starts[sequence + 1]];
+        let len = own.len() / self.decoder.config.kv_heads;
+        let shared = self.prefix.map_or(&[][..], |prefix| {
+            // Its unfinished last block is repeated in `own`.
+            let all = prefix.tokens.div_ceil(BLOCK) * self.shape.block_len();
+            let whole = prefix.tokens / BLOCK * self.shape.block_len();
+            &prefix.layers[layer][head * all..][..whole]
+        });
+        Keys { shared, own: &own[head * len..][..len] }
+    }
+
+    fn feed_forward(&self, block: &Block<Packed>, x: &mut [f32], scratch: &mut Scratch) {
+        let config = &self.decoder.config;
+        let (c, isa) = (config.hidden, self.decoder.isa);
+        let rows = x.len() / c;
+        scratch.norm_rows(isa, x, &block.ffn_norm, config.norm_eps);
+        let Scratch { hidden, inner, tile, pair, .. } = scratch;
+        block.gate_up.product(hidden, rows, pair, |column, tile| {
+            let column = column / 2;
+            let n = PANEL.min(config.ffn - column);
+            isa.wide(
+                #[inline(always)]
+                || {
+                    for (index, tile) in tile.chunks(2 * PANEL).enumerate() {
+                        let (gate, up) = tile.split_at(PANEL);
+                        let mut out = [0.0; PANEL];
+                        swiglu(gate, up, &mut out);
+                        inner.write(index, column, &out[..n]);
+                    }
+                },
+            );
+        });
+        block.down.product(inner, rows, tile, |column, tile| add_tile(x, c, column, tile));
+    }
+}
+
+impl Scratch {
+    fn new(decoder: &Decoder, shape: Shape, rows: usize) -> Self {
+        let block = &decoder.network.blocks[0];
+        Self {
+            row: vec![0.0; decoder.config.hidden],
+            hidden: block.qkv.input(rows),
+            mixed: block.output.input(rows),
+            inner: block.down.input(rows),
+            tile: Tile::new(rows, 1),
+            pair: Tile::new(rows, 2),
+            attention: AttentionScratch::new(shape, rows),
+        }
+    }
+
+    fn norm_rows(&mut self, isa: Isa, x: &[f32], weight: &[f32], eps: f32) {
+        let Self { row, hidden, .. } = self;
+        isa.wide(
+            #[inline(always)]
+            || {
+                for (index, x) in x.chunks(row.len()).enumerate() {
+                    rms_norm(x, weight, eps, row);
+                    hidden.write(index, 0, row);
+                }
+            },
+        );
+    }
+}
+
+/// Adds a tile of `PANEL` columns to the residual stream of width `c`.
+fn add_tile(x: &mut [f32], c: usize, column: usize, tile: &[f32]) {
+    let n = PANEL.min(c - column);
+    for (row, tile) in x.chunks_mut(c).zip(tile.chunks(PANEL)) {
+        for (x, y) in row[column..column + n].iter_mut().zip(tile) {
+            *x += y;
+        }
+    }
+}
+
+/// The sequence of a row, and its index there.
+fn place(spans: &[Span], row: usize) -> (usize, usize) {
+    let sequence = spans.partition_point(|span| span.start <= row) - 1;
+    (sequence, row - spans[sequence].start)
+}
+
+/// Cosines and sines for `n` positions from `first` on.
+fn rotary(config: &DecoderConfig, first: usize, n: usize) -> (Vec<f32>, Vec<f32>) {
+    let frequencies = config.rope.frequencies(config.head_dim);
+    let angles = (first..first + n)
+        .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+    angles.map(|angle| (angle.cos(), angle.sin())).unzip()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,156 @@
+//! The one place that knows what the processor can do. Everything else asks [`Isa`].
+
+mod portable;
+mod speed;
+#[cfg(target_arch = "x86_64")]
+mod x86;
+
+pub use speed::gflops;
+
+/// The instruction set that the kernels use: chosen once, when weights are packed for it.
+///
+/// Another one (AMX tiles, NEON) is a variant here and a file beside this one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isa {
+    /// Plain Rust that the compiler vectorises as far as every processor allows.
+    Portable,
+    /// 256-bit vectors with fused multiply-add.
+    Avx2,
+    /// 512-bit vectors with bfloat16 dot products (`vdpbf16ps`).
+    Avx512,
+}
+
+/// How weights are kept and what their products are computed from. Sums are always f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// Weights and activations in f32.
+    F32,
+    /// Weights in bfloat16; activations are rounded to bfloat16 before each product with them.
+    /// Norms, softmax, attention and the residual stream stay in f32.
+    Bf16,
+}
+
+/// A row-major view of `rows` rows of numbers, `stride` apart.
+#[derive(Clone, Copy)]
+pub(crate) struct Rows<'a, T> {
+    pub data: &'a [T],
+    pub rows: usize,
+    pub stride: usize,
+}
+
+/// Columns of one panel: a packed matrix is cut into panels of this many columns.
+pub(crate) const PANEL: usize = 32;
+
+impl Isa {
+    /// The best one that this processor has.
+    pub fn detect() -> Self {
+        let all = [Self::Avx512, Self::Avx2];
+        all.into_iter().find(|isa| isa.is_available()).unwrap_or(Self::Portable)
+    }
+
+    /// Whether this processor can run it.
+    pub fn is_available(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        let has = (
+            is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma"),
+            is_x86_feature_detected!("avx512f")
+                && is_x86_feature_detected!("avx512bw")
+                && is_x86_feature_detected!("avx512vl")
+                && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512bf16"),
+        );
+        #[cfg(not(target_arch = "x86_64"))]
+        let has = (false, false);
+        match self {
+            Self::Portable => true,
+            Self::Avx2 => has.0,
+            Self::Avx512 => has.1,
+        }
+    }
+
+    /// `c = a b` (or `c += a b`) for one f32 panel.
+    ///
+    /// `a` is (rows, K); `b` is (K, `PANEL`), so its length says K; `c` has rows of `PANEL`
+    /// numbers, `c_stride` apart. Each number of `c` is summed over K in one order that depends
+    /// on nothing else, so a row's result does not depend on its neighbours.
+    pub(crate) fn panel_f32(
+        self,
+        a: Rows<'_, f32>,
+        b: &[f32],
+        c: &mut [f32],
+        c_stride: usize,
+        add: bool,
+    ) {
+        let k = b.len() / PANEL;
+        check_door(a.rows, a.stride, a.data.len(), k, (c.len(), c_stride));
+        assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
+        match self {
+            Self::Portable => portable::panel_f32(a, b, c, c_stride, add),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::panel_f32_avx2(a, b, c, c_stride, add),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::panel_f32_avx512(a, b, c, c_stride, add),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
+        }
+    }
+
+    /// `c = a b` for one bfloat16 panel: `b` is (K / 2, `PANEL`, 2), pairs along K side by side.
+    ///
+    /// A product is exact in f32. Portable and AVX2 add the pair's products one after the other;
+    /// AVX-512 adds them as `vdpbf16ps` does (odd element first, subnormals flushed to zero).
+    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
+        let k = b.len() / PANEL;
+        check_door(a.rows, a.stride, a.data.len(), k, (c.len(), c_stride));
+        assert!(b.len() == k * PANEL && k.is_multiple_of(2), "a panel has whole pairs of rows");
+        match self {
+            Self::Portable => portable::panel_bf16(a, b, c, c_stride),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::panel_bf16_avx2(a, b, c, c_stride),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::panel_bf16_avx512(a, b, c, c_stride),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
+        }
+    }
+
+    /// Runs `body`, compiled for this instruction set, so that its loops use the wide vectors.
+    /// The arithmetic, and so the result, is the same with each.
+    #[inline]
+    pub(crate) fn wide<R>(self, body: impl FnOnce() -> R) -> R {
+        match self {
+            Self::Portable => body(),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::wide_avx2(body),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::wide_avx512(body),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
+        }
+    }
+}
+
+/// The bounds that the unsafe kernels rely on, checked once per panel. `c`: length and stride.
+fn check_door(rows: usize, a_stride: usize, a_len: usize, k: usize, c: (usize, usize)) {
+    assert!(k <= a_stride && PANEL <= c.1, "rows overlap");
+    if let Some(last) = rows.checked_sub(1) {
+        assert!(last * a_stride + k <= a_len, "{rows} rows of {k} do not fit {a_len} numbers");
+        assert!(last * c.1 + PANEL <= c.0, "{rows} results do not fit {} numbers", c.0);
+    }
+}
+
+/// Rounds to the nearest bfloat16, ties to even. Finite numbers only.
+#[inline(always)]
+pub(crate) fn to_bf16(x: f32) -> u16 {
+    let bits = x.to_bits();
+    ((bits + 0x7fff + ((bits >> 16) & 1)) >> 16) as u16
+}
+
+/// The bfloat16 as f32, exactly.
+#[inline(always)]
+pub(crate) fn from_bf16(x: u16) -> f32 {
+    f32::from_bits(u32::from(x) << 16)
+}
+
+#[cfg(test)]
+mod tests;

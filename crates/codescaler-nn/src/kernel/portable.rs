@@ -1,0 +1,37 @@
+//! The kernels' definition in plain Rust: runs everywhere, and is what the others are tested by.
+
+use super::{PANEL, Rows, from_bf16};
+
+pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], c_stride: usize, add: bool) {
+    let k = b.len() / PANEL;
+    for row in 0..a.rows {
+        let x = &a.data[row * a.stride..][..k];
+        let out = &mut c[row * c_stride..][..PANEL];
+        let mut sums = [0.0; PANEL];
+        if add {
+            sums.copy_from_slice(out);
+        }
+        for (x, b) in x.iter().zip(b.as_chunks::<PANEL>().0) {
+            for (sum, b) in sums.iter_mut().zip(b) {
+                *sum += x * b;
+            }
+        }
+        out.copy_from_slice(&sums);
+    }
+}
+
+pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
+    let k = b.len() / PANEL;
+    for row in 0..a.rows {
+        let x = &a.data[row * a.stride..][..k];
+        let mut sums = [0.0; PANEL];
+        for (x, b) in x.as_chunks::<2>().0.iter().zip(b.as_chunks::<{ 2 * PANEL }>().0) {
+            let (x0, x1) = (from_bf16(x[0]), from_bf16(x[1]));
+            for (sum, b) in sums.iter_mut().zip(b.as_chunks::<2>().0) {
+                *sum += x0 * from_bf16(b[0]);
+                *sum += x1 * from_bf16(b[1]);
+            }
+        }
+        c[row * c_stride..][..PANEL].copy_from_slice(&sums);
+    }
+}

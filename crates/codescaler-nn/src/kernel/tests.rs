@@ -1,0 +1,98 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// Numbers in [-1, 1) that depend on nothing but the seed.
+fn numbers(seed: u64, n: usize) -> Vec<f32> {
+    let mut state = seed.wrapping_mul(2).wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let next = |_| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state >> 40) as f32 / (1u64 << 23) as f32 - 1.0
+    };
+    (0..n).map(next).collect()
+}
+
+fn available() -> impl Iterator<Item = Isa> {
+    [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available())
+}
+
+proptest! {
+    /// Odd sizes, gaps between rows and unaligned starts: every kernel agrees with the sum.
+    #[test]
+    fn panels_agree_with_the_definition(
+        (rows, pairs, gap, offset) in (1usize..30, 0usize..40, 0usize..5, 0usize..4),
+        (add, seed) in (any::<bool>(), any::<u64>()),
+    ) {
+        let k = 2 * pairs;
+        let (stride, c_stride) = (k + gap, PANEL + gap);
+        let a = numbers(seed, offset + rows * stride);
+        let b = numbers(seed ^ 1, k * PANEL);
+        let start = numbers(seed ^ 2, offset + rows * c_stride);
+        let half_a: Vec<u16> = a.iter().map(|x| to_bf16(*x)).collect();
+        let half_b: Vec<u16> = b.iter().map(|x| to_bf16(*x)).collect();
+        // Pairs along K side by side.
+        let pair_b: Vec<u16> = (0..k * PANEL).map(|i| {
+            let (pair, column, odd) = (i / (2 * PANEL), i / 2 % PANEL, i % 2);
+            half_b[(2 * pair + odd) * PANEL + column]
+        }).collect();
+        for isa in available() {
+            let mut c = start.clone();
+            let view = Rows { data: &a[offset..], rows, stride };
+            isa.panel_f32(view, &b, &mut c[offset..], c_stride, add);
+            let mut half_c = start.clone();
+            let view = Rows { data: &half_a[offset..], rows, stride };
+            isa.panel_bf16(view, &pair_b, &mut half_c[offset..], c_stride);
+            for (i, (&got, &before)) in c[offset..].iter().zip(&start[offset..]).enumerate() {
+                let (row, column) = (i / c_stride, i % c_stride);
+                let half_got = half_c[offset + i];
+                if column >= PANEL {
+                    prop_assert!(got == before && half_got == before, "{isa:?} wrote a gap");
+                    continue;
+                }
+                let product = |j: usize| {
+                    let (x, y) = (offset + row * stride + j, j * PANEL + column);
+                    (a[x] * b[y], from_bf16(half_a[x]) * from_bf16(half_b[y]))
+                };
+                let initial = if add { f64::from(before) } else { 0.0 };
+                let want = initial + (0..k).map(|j| f64::from(product(j).0)).sum::<f64>();
+                let half_want = (0..k).map(|j| f64::from(product(j).1)).sum::<f64>();
+                prop_assert!((f64::from(got) - want).abs() < 2e-5, "{isa:?}: {got} {want}");
+                prop_assert!((f64::from(half_got) - half_want).abs() < 2e-5, "{isa:?}");
+            }
+        }
+    }
+
+    /// Law 5 at its root: a row's bits do not depend on how many rows stand beside it.
+    #[test]
+    fn a_row_alone_gives_the_same_bits(rows in 2usize..30, pairs in 1usize..40, seed: u64) {
+        let k = 2 * pairs;
+        let (a, b) = (numbers(seed, rows * k), numbers(seed ^ 1, k * PANEL));
+        let half_a: Vec<u16> = a.iter().map(|x| to_bf16(*x)).collect();
+        let half_b: Vec<u16> = b.iter().map(|x| to_bf16(*x)).collect();
+        for isa in available() {
+            let (mut all, mut one) = (vec![0.0; rows * PANEL], vec![0.0; PANEL]);
+            isa.panel_f32(Rows { data: &a, rows, stride: k }, &b, &mut all, PANEL, false);
+            for row in 0..rows {
+                let view = Rows { data: &a[row * k..], rows: 1, stride: k };
+                isa.panel_f32(view, &b, &mut one, PANEL, false);
+                prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
+            }
+            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, &mut all, PANEL);
+            for row in 0..rows {
+                let view = Rows { data: &half_a[row * k..], rows: 1, stride: k };
+                isa.panel_bf16(view, &half_b, &mut one, PANEL);
+                prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
+            }
+        }
+    }
+}
+
+#[test]
+fn bf16_rounds_to_even() {
+    let table = [(1.0, 0x3f80), (1.003_906_25, 0x3f80), (1.011_718_75, 0x3f82), (-0.0, 0x8000)];
+    for (x, bits) in table {
+        assert_eq!(to_bf16(x), bits, "{x}");
+    }
+}

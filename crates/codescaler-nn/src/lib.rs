@@ -1,0 +1,28 @@
+//! The decoder: a reward model reads a problem and a program and gives a score, without running
+//! anything.
+//!
+//! One decoder computes Qwen2, Qwen2.5, Qwen3 and Llama 3 from their Hugging Face directories.
+//! Layers are functions on plain buffers; kernels are chosen once; a reference in f32 stands
+//! beside every fast path. Nothing is downloaded, and only this crate knows tensors and vector
+//! instructions.
+
+mod config;
+mod error;
+mod reward;
+mod text;
+mod weights;
+mod network;
+mod decoder;
+mod attention;
+mod layers;
+mod matrix;
+mod kernel;
+mod parallel;
+#[cfg(test)]
+mod reference;
+
+pub use config::{DecoderConfig, Rope, RopeScaling};
+pub use error::{LoadError, LoadErrorKind, ScoreError};
+pub use kernel::{Isa, Precision, gflops};
+pub use reward::{Kernels, Options, Progress, RewardModel};
+pub use text::{Message, TextEncoder};

@@ -1,0 +1,221 @@
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use memmap2::Mmap;
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+
+use crate::error::{LoadError, LoadErrorKind};
+
+/// The tensors of one directory, mapped into memory, each taken exactly once.
+pub(crate) struct Weights {
+    dir: PathBuf,
+    files: Vec<(PathBuf, Mmap)>,
+    tensors: BTreeMap<String, Entry>,
+    /// Behind a lock only so that a decoder can be shared between threads.
+    taken: Mutex<BTreeSet<String>>,
+}
+
+struct Entry {
+    file: usize,
+    dtype: Dtype,
+    shape: Vec<usize>,
+    start: usize,
+    end: usize,
+}
+
+/// The numbers of one tensor, still in the file's type.
+#[derive(Clone, Copy)]
+pub(crate) enum Numbers<'a> {
+    F32(&'a [u8]),
+    Bf16(&'a [u8]),
+}
+
+#[derive(Deserialize)]
+struct Index {
+    weight_map: BTreeMap<String, String>,
+}
+
+impl Weights {
+    /// Maps `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    pub(crate) fn open(dir: &Path) -> Result<Self, LoadError> {
+        let index_path = dir.join("model.safetensors.index.json");
+        let names: BTreeSet<String> = if index_path.exists() {
+            let text = std::fs::read_to_string(&index_path)
+                .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Io(source)))?;
+            let index: Index = serde_json::from_str(&text)
+                .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Json(source)))?;
+            index.weight_map.into_values().collect()
+        } else {
+            BTreeSet::from(["model.safetensors".to_owned()])
+        };
+        let mut weights = Self {
+            dir: dir.to_owned(),
+            files: Vec::new(),
+            tensors: BTreeMap::new(),
+            taken: Mutex::default(),
+        };
+        for name in names {
+            weights.add(dir.join(name))?;
+        }
+        Ok(weights)
+    }
+
+    fn add(&mut self, path: PathBuf) -> Result<(), LoadError> {
+        let fail = |kind| LoadError::at(&path, kind);
+        let map = map(&path).map_err(|source| fail(LoadErrorKind::Io(source)))?;
+        let parsed = SafeTensors::deserialize(&map);
+        let parsed = parsed.map_err(|source| fail(LoadErrorKind::Safetensors(source)))?;
+        for (name, view) in parsed.tensors() {
+            let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+            let entry = Entry {
+                file: self.files.len(),
+                dtype: view.dtype(),
+                shape: view.shape().to_vec(),
+                start,
+                end: start + view.data().len(),
+            };
+            if self.tensors.insert(name.clone(), entry).is_some() {
+                return Err(fail(LoadErrorKind::DuplicateTensor { name }));
+            }
+        }
+        self.files.push((path, map));
+        Ok(())
+    }
+
+    /// Whether a tensor of this name is there.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.tensors.contains_key(name)
+    }
+
+    /// The numbers of `name`, which must have exactly `shape`; marks it as used.
+    pub(crate) fn take(&self, name: &str, shape: &[usize]) -> Result<Numbers<'_>, LoadError> {
+        let Some(entry) = self.tensors.get(name) else {
+            return Err(self.fail(LoadErrorKind::MissingTensor { name: name.to_owned() }));
+        };
+        let (path, map) = &self.files[entry.file];
+        if entry.shape != shape {
+            let kind = LoadErrorKind::Shape {
+                name: name.to_owned(),
+                found: entry.shape.clone(),
+                expected: shape.to_vec(),
+            };
+            return Err(LoadError::at(path, kind));
+        }
+        let fresh = self.taken().insert(name.to_owned());
+        assert!(fresh, "tensor {name} is taken twice");
+        let bytes = &map[entry.start..entry.end];
+        let numbers = if entry.dtype == Dtype::F32 {
+            Numbers::F32(bytes)
+        } else if entry.dtype == Dtype::BF16 {
+            Numbers::Bf16(bytes)
+        } else {
+            let kind =
+                LoadErrorKind::Dtype { name: name.to_owned(), found: format!("{:?}", entry.dtype) };
+            return Err(LoadError::at(path, kind));
+        };
+        if !numbers.all_finite() {
+            return Err(LoadError::at(path, LoadErrorKind::NotFinite { name: name.to_owned() }));
+        }
+        Ok(numbers)
+    }
+
+    /// A tensor that was taken before, for those that stay in the mapped file.
+    pub(crate) fn again(&self, name: &str) -> Numbers<'_> {
+        let entry = &self.tensors[name];
+        let bytes = &self.files[entry.file].1[entry.start..entry.end];
+        if entry.dtype == Dtype::F32 { Numbers::F32(bytes) } else { Numbers::Bf16(bytes) }
+    }
+
+    /// [`Weights::take`], widened to f32.
+    pub(crate) fn take_f32(&self, name: &str, shape: &[usize]) -> Result<Vec<f32>, LoadError> {
+        let numbers = self.take(name, shape)?;
+        let mut out = vec![0.0; numbers.len()];
+        numbers.read(0, &mut out);
+        Ok(out)
+    }
+
+    /// Marks a tensor as known and not needed.
+    pub(crate) fn ignore(&self, name: &str) {
+        self.taken().insert(name.to_owned());
+    }
+
+    /// Fails when a tensor was never taken.
+    pub(crate) fn finish(&self) -> Result<(), LoadError> {
+        let taken = self.taken();
+        let mut unused = self.tensors.keys().filter(|name| !taken.contains(*name));
+        match unused.next() {
+            None => Ok(()),
+            Some(first) => {
+                let kind = LoadErrorKind::UnusedTensors {
+                    first: first.clone(),
+                    count: 1 + unused.count(),
+                };
+                Err(self.fail(kind))
+            }
+        }
+    }
+
+    fn taken(&self) -> std::sync::MutexGuard<'_, BTreeSet<String>> {
+        self.taken.lock().expect("nothing panics while it is held")
+    }
+
+    fn fail(&self, kind: LoadErrorKind) -> LoadError {
+        LoadError::at(&self.dir, kind)
+    }
+}
+
+#[expect(unsafe_code, reason = "mapping a file cannot be checked by the compiler")]
+fn map(path: &Path) -> std::io::Result<Mmap> {
+    let file = File::open(path)?;
+    // SAFETY: the mapping is private and read-only. Weights are read-only inputs: a process that
+    // rewrites the file under us could change numbers while they are copied, as with any reader;
+    // all bit patterns are valid for the byte type, so nothing worse follows from a change.
+    unsafe { Mmap::map(&file) }
+}
+
+impl Numbers<'_> {
+    /// How many numbers there are.
+    pub(crate) fn len(self) -> usize {
+        match self {
+            Self::F32(bytes) => bytes.len() / 4,
+            Self::Bf16(bytes) => bytes.len() / 2,
+        }
+    }
+
+    /// Copies the numbers from index `start` on into `out`, widened to f32.
+    pub(crate) fn read(self, start: usize, out: &mut [f32]) {
+        match self {
+            Self::F32(bytes) => {
+                let bytes = &bytes[4 * start..4 * (start + out.len())];
+                for (x, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *x = f32::from_le_bytes(*b);
+                }
+            }
+            Self::Bf16(bytes) => {
+                let bytes = &bytes[2 * start..2 * (start + out.len())];
+                for (x, b) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    *x = f32::from_bits(u32::from(u16::from_le_bytes(*b)) << 16);
+                }
+            }
+        }
+    }
+
+    /// An exponent of all ones is what infinities and not-a-numbers have.
+    fn all_finite(self) -> bool {
+        match self {
+            Self::F32(bytes) => bytes
+                .as_chunks::<4>()
+                .0
+                .iter()
+                .fold(true, |ok, b| ok & (u32::from_le_bytes(*b) & 0x7f80_0000 != 0x7f80_0000)),
+            Self::Bf16(bytes) => bytes
+                .as_chunks::<2>()
+                .0
+                .iter()
+                .fold(true, |ok, b| ok & (u16::from_le_bytes(*b) & 0x7f80 != 0x7f80)),
+        }
+    }
+}
