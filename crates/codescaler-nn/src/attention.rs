@@ -4,7 +4,7 @@
 //! depends on its position alone: not on the sequences beside it, and not on whether the first
 //! blocks belong to a prefix that others share.
 
-use crate::kernel::{Isa, PANEL, Rows};
+use crate::kernel::{Isa, PANEL, Rows, RowsMut};
 use crate::layers::{SoftmaxState, softmax_step};
 
 /// Keys of one block.
@@ -87,7 +87,8 @@ impl Shape {
             let rows = q.rows - first;
             let q = Rows { data: &q.data[first * q.stride..], rows, ..q };
             for (index, panel) in keys.chunks(self.head_dim * PANEL).enumerate() {
-                self.isa.panel_f32(q, panel, &mut scores[index * PANEL..], BLOCK, false);
+                let out = RowsMut { data: &mut scores[index * PANEL..], stride: BLOCK };
+                self.isa.panel_f32(q, panel, out, false);
             }
             let mixed = &mut mixed[first * width..];
             self.isa.wide(
@@ -106,7 +107,8 @@ impl Shape {
             );
             let weights = Rows { data: scores, rows, stride: BLOCK };
             for (index, panel) in values.chunks(BLOCK * PANEL).enumerate() {
-                self.isa.panel_f32(weights, panel, &mut mixed[index * PANEL..], width, true);
+                let out = RowsMut { data: &mut mixed[index * PANEL..], stride: width };
+                self.isa.panel_f32(weights, panel, out, true);
             }
         }
         for (row, state) in mixed.chunks_mut(width).zip(&states[..q.rows]) {

@@ -196,11 +196,11 @@ impl DecoderConfig {
         if let Some((key, found)) = positive.iter().find(|(_, n)| *n == 0 || *n > 1 << 28) {
             return Err(unsupported(key, &found.to_string(), "a size from 1 to 2^28"));
         }
-        if self.heads % self.kv_heads != 0 {
+        if !self.heads.is_multiple_of(self.kv_heads) {
             let found = self.kv_heads.to_string();
             return Err(unsupported("num_key_value_heads", &found, "a divisor of the heads"));
         }
-        if self.head_dim % 2 != 0 {
+        if !self.head_dim.is_multiple_of(2) {
             return Err(unsupported("head_dim", &self.head_dim.to_string(), "an even number"));
         }
         Ok(())

@@ -1,6 +1,6 @@
 //! Weight matrices: as the file has them, and packed for the kernels.
 
-use crate::kernel::{Isa, PANEL, Precision, Rows, to_bf16};
+use crate::kernel::{Isa, PANEL, Precision, Rows, RowsMut, to_bf16};
 use crate::weights::Numbers;
 
 /// One tensor of (rows, K) out of which a matrix is made.
@@ -133,16 +133,16 @@ impl Packed {
         let panel_len = self.k * PANEL;
         for panel in 0..self.panel_count() {
             let within = panel % tile.group;
-            let out = &mut tile.data[within * PANEL..];
+            let out = RowsMut { data: &mut tile.data[within * PANEL..], stride: width };
             let start = panel * panel_len;
             match (&self.panels, x) {
                 (Panels::F32(panels), Input::F32 { data, stride }) => {
                     let x = Rows { data, rows, stride: *stride };
-                    self.isa.panel_f32(x, &panels[start..][..panel_len], out, width, false);
+                    self.isa.panel_f32(x, &panels[start..][..panel_len], out, false);
                 }
                 (Panels::Bf16(panels), Input::Bf16 { data, stride }) => {
                     let x = Rows { data, rows, stride: *stride };
-                    self.isa.panel_bf16(x, &panels[start..][..panel_len], out, width);
+                    self.isa.panel_bf16(x, &panels[start..][..panel_len], out);
                 }
                 (Panels::F32(_), Input::Bf16 { .. }) | (Panels::Bf16(_), Input::F32 { .. }) => {
                     unreachable!("inputs are made by the matrix they are for")

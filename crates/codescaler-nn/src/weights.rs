@@ -219,3 +219,85 @@ impl Numbers<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::error::Error;
+    use std::fs;
+
+    use super::*;
+    use crate::reward::{Options, RewardModel};
+
+    /// Loads a copy of a fixture after `damage` has changed one of its files.
+    #[track_caller]
+    fn check(name: &str, file: &str, damage: impl Fn(Vec<u8>) -> Vec<u8>, message: &str) {
+        let fixture: PathBuf = [env!("CARGO_MANIFEST_DIR"), "fixtures", "qwen2"].iter().collect();
+        let dir = std::env::temp_dir().join(format!("codescaler-nn-{}-{name}", std::process::id()));
+        fs::create_dir_all(&dir).unwrap();
+        for entry in fs::read_dir(fixture).unwrap() {
+            let entry = entry.unwrap();
+            let bytes = fs::read(entry.path()).unwrap();
+            let bytes = if entry.file_name() == file { damage(bytes) } else { bytes };
+            fs::write(dir.join(entry.file_name()), bytes).unwrap();
+        }
+        let error = RewardModel::load(&dir, &Options::default()).err().expect("an error");
+        let found = error.source().unwrap().to_string();
+        fs::remove_dir_all(&dir).unwrap();
+        assert_eq!(found, message);
+    }
+
+    /// Replaces text of the same length, so that a safetensors header stays valid.
+    fn replace(bytes: Vec<u8>, from: &str, to: &str) -> Vec<u8> {
+        assert_eq!(from.len(), to.len());
+        let at = bytes.windows(from.len()).position(|w| w == from.as_bytes()).unwrap();
+        [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat()
+    }
+
+    #[test]
+    fn damaged_directories_are_named() {
+        let weights = "model.safetensors";
+        check(
+            "renamed",
+            weights,
+            |b| replace(b, "layers.1.mlp.up_proj", "layers.9.mlp.up_proj"),
+            "tensor `model.layers.1.mlp.up_proj.weight` is missing",
+        );
+        check(
+            "fewer layers",
+            "config.json",
+            |b| replace(b, "\"num_hidden_layers\": 2", "\"num_hidden_layers\": 1"),
+            "tensor `model.layers.1.input_layernorm.weight` has no place in this decoder (12 such in all)",
+        );
+        check(
+            "wider",
+            "config.json",
+            |b| replace(b, "\"intermediate_size\": 96", "\"intermediate_size\": 80"),
+            "tensor `model.layers.0.mlp.gate_proj.weight` has shape [96, 64], but config.json asks for [80, 64]",
+        );
+        check(
+            "smaller vocabulary",
+            "config.json",
+            |b| replace(b, "\"vocab_size\": 400", "\"vocab_size\": 300"),
+            "tensor `model.embed_tokens.weight` has shape [400, 64], but config.json asks for [300, 64]",
+        );
+        let not_finite = |mut b: Vec<u8>| {
+            let end = b.len();
+            b[end - 2..].copy_from_slice(&[0x80, 0x7f]);
+            b
+        };
+        check(
+            "infinite",
+            weights,
+            not_finite,
+            "tensor `score.weight` holds a value that is not finite",
+        );
+        check("cut off", weights, |b| b[..9000].to_vec(), "not a whole safetensors file");
+        check("no JSON", "config.json", |_| b"{".to_vec(), "not the expected JSON");
+        check(
+            "no template",
+            "chat_template.jinja",
+            |_| b"{% if %}".to_vec(),
+            "the chat template is not valid: syntax error: unexpected end of block (in chat template:1)",
+        );
+    }
+}

@@ -38,6 +38,12 @@ pub(crate) struct Rows<'a, T> {
     pub stride: usize,
 }
 
+/// Where a product goes: rows of `PANEL` numbers, `stride` apart.
+pub(crate) struct RowsMut<'a> {
+    pub data: &'a mut [f32],
+    pub stride: usize,
+}
+
 /// Columns of one panel: a packed matrix is cut into panels of this many columns.
 pub(crate) const PANEL: usize = 32;
 
@@ -70,26 +76,19 @@ impl Isa {
 
     /// `c = a b` (or `c += a b`) for one f32 panel.
     ///
-    /// `a` is (rows, K); `b` is (K, `PANEL`), so its length says K; `c` has rows of `PANEL`
-    /// numbers, `c_stride` apart. Each number of `c` is summed over K in one order that depends
+    /// `a` is (rows, K); `b` is (K, `PANEL`), so its length says K, and `c`
+    /// has as many rows as `a`, of `PANEL` numbers. Each number of `c` is summed over K in one order that depends
     /// on nothing else, so a row's result does not depend on its neighbours.
-    pub(crate) fn panel_f32(
-        self,
-        a: Rows<'_, f32>,
-        b: &[f32],
-        c: &mut [f32],
-        c_stride: usize,
-        add: bool,
-    ) {
+    pub(crate) fn panel_f32(self, a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_>, add: bool) {
         let k = b.len() / PANEL;
-        check_door(a.rows, a.stride, a.data.len(), k, (c.len(), c_stride));
+        check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
         match self {
-            Self::Portable => portable::panel_f32(a, b, c, c_stride, add),
+            Self::Portable => portable::panel_f32(a, b, c, add),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => x86::panel_f32_avx2(a, b, c, c_stride, add),
+            Self::Avx2 => x86::panel_f32_avx2(a, b, c, add),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::panel_f32_avx512(a, b, c, c_stride, add),
+            Self::Avx512 => x86::panel_f32_avx512(a, b, c, add),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
         }
@@ -99,16 +98,16 @@ impl Isa {
     ///
     /// A product is exact in f32. Portable and AVX2 add the pair's products one after the other;
     /// AVX-512 adds them as `vdpbf16ps` does (odd element first, subnormals flushed to zero).
-    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
+    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_>) {
         let k = b.len() / PANEL;
-        check_door(a.rows, a.stride, a.data.len(), k, (c.len(), c_stride));
+        check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert!(b.len() == k * PANEL && k.is_multiple_of(2), "a panel has whole pairs of rows");
         match self {
-            Self::Portable => portable::panel_bf16(a, b, c, c_stride),
+            Self::Portable => portable::panel_bf16(a, b, c),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => x86::panel_bf16_avx2(a, b, c, c_stride),
+            Self::Avx2 => x86::panel_bf16_avx2(a, b, c),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::panel_bf16_avx512(a, b, c, c_stride),
+            Self::Avx512 => x86::panel_bf16_avx512(a, b, c),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
         }
@@ -130,12 +129,12 @@ impl Isa {
     }
 }
 
-/// The bounds that the unsafe kernels rely on, checked once per panel. `c`: length and stride.
-fn check_door(rows: usize, a_stride: usize, a_len: usize, k: usize, c: (usize, usize)) {
-    assert!(k <= a_stride && PANEL <= c.1, "rows overlap");
+/// The bounds that the unsafe kernels rely on, checked once per panel.
+fn check_door(rows: usize, a_stride: usize, a_len: usize, k: usize, c: &RowsMut<'_>) {
+    assert!(k <= a_stride && PANEL <= c.stride, "rows overlap");
     if let Some(last) = rows.checked_sub(1) {
         assert!(last * a_stride + k <= a_len, "{rows} rows of {k} do not fit {a_len} numbers");
-        assert!(last * c.1 + PANEL <= c.0, "{rows} results do not fit {} numbers", c.0);
+        assert!(last * c.stride + PANEL <= c.data.len(), "{rows} results do not fit");
     }
 }
 

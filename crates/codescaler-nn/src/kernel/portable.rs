@@ -1,12 +1,12 @@
 //! The kernels' definition in plain Rust: runs everywhere, and is what the others are tested by.
 
-use super::{PANEL, Rows, from_bf16};
+use super::{PANEL, Rows, RowsMut, from_bf16};
 
-pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], c_stride: usize, add: bool) {
+pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_>, add: bool) {
     let k = b.len() / PANEL;
     for row in 0..a.rows {
         let x = &a.data[row * a.stride..][..k];
-        let out = &mut c[row * c_stride..][..PANEL];
+        let out = &mut c.data[row * c.stride..][..PANEL];
         let mut sums = [0.0; PANEL];
         if add {
             sums.copy_from_slice(out);
@@ -20,7 +20,7 @@ pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: &mut [f32], c_stride: us
     }
 }
 
-pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
+pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_>) {
     let k = b.len() / PANEL;
     for row in 0..a.rows {
         let x = &a.data[row * a.stride..][..k];
@@ -32,6 +32,6 @@ pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: u
                 *sum += x1 * from_bf16(b[1]);
             }
         }
-        c[row * c_stride..][..PANEL].copy_from_slice(&sums);
+        c.data[row * c.stride..][..PANEL].copy_from_slice(&sums);
     }
 }

@@ -1,6 +1,6 @@
 use std::time::Instant;
 
-use super::{Isa, PANEL, Precision, Rows};
+use super::{Isa, PANEL, Precision, Rows, RowsMut};
 
 /// Billions of floating-point operations per second of one thread in `x W^T`, (M, K) by (N, K),
 /// with packed weights: the best of `repetitions`. What `doctor` calls the measured peak is this
@@ -25,14 +25,15 @@ pub fn gflops(
             let rows = (m - first).min(96);
             for panel in 0..panels {
                 let at = panel * k * PANEL;
+                let out = RowsMut { data: &mut c, stride: PANEL };
                 match precision {
                     Precision::F32 => {
                         let x = Rows { data: &a[first * k..], rows, stride: k };
-                        isa.panel_f32(x, &b[at..][..k * PANEL], &mut c, PANEL, false);
+                        isa.panel_f32(x, &b[at..][..k * PANEL], out, false);
                     }
                     Precision::Bf16 => {
                         let x = Rows { data: &half_a[first * k..], rows, stride: k };
-                        isa.panel_bf16(x, &half_b[at..][..k * PANEL], &mut c, PANEL);
+                        isa.panel_bf16(x, &half_b[at..][..k * PANEL], out);
                     }
                 }
             }

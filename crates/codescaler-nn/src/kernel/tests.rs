@@ -40,10 +40,10 @@ proptest! {
         for isa in available() {
             let mut c = start.clone();
             let view = Rows { data: &a[offset..], rows, stride };
-            isa.panel_f32(view, &b, &mut c[offset..], c_stride, add);
+            isa.panel_f32(view, &b, RowsMut { data: &mut c[offset..], stride: c_stride }, add);
             let mut half_c = start.clone();
             let view = Rows { data: &half_a[offset..], rows, stride };
-            isa.panel_bf16(view, &pair_b, &mut half_c[offset..], c_stride);
+            isa.panel_bf16(view, &pair_b, RowsMut { data: &mut half_c[offset..], stride: c_stride });
             for (i, (&got, &before)) in c[offset..].iter().zip(&start[offset..]).enumerate() {
                 let (row, column) = (i / c_stride, i % c_stride);
                 let half_got = half_c[offset + i];
@@ -73,16 +73,16 @@ proptest! {
         let half_b: Vec<u16> = b.iter().map(|x| to_bf16(*x)).collect();
         for isa in available() {
             let (mut all, mut one) = (vec![0.0; rows * PANEL], vec![0.0; PANEL]);
-            isa.panel_f32(Rows { data: &a, rows, stride: k }, &b, &mut all, PANEL, false);
+            isa.panel_f32(Rows { data: &a, rows, stride: k }, &b, RowsMut { data: &mut all, stride: PANEL }, false);
             for row in 0..rows {
                 let view = Rows { data: &a[row * k..], rows: 1, stride: k };
-                isa.panel_f32(view, &b, &mut one, PANEL, false);
+                isa.panel_f32(view, &b, RowsMut { data: &mut one, stride: PANEL }, false);
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
-            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, &mut all, PANEL);
+            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, RowsMut { data: &mut all, stride: PANEL });
             for row in 0..rows {
                 let view = Rows { data: &half_a[row * k..], rows: 1, stride: k };
-                isa.panel_bf16(view, &half_b, &mut one, PANEL);
+                isa.panel_bf16(view, &half_b, RowsMut { data: &mut one, stride: PANEL });
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
         }
@@ -91,7 +91,8 @@ proptest! {
 
 #[test]
 fn bf16_rounds_to_even() {
-    let table = [(1.0, 0x3f80), (1.003_906_25, 0x3f80), (1.011_718_75, 0x3f82), (-0.0, 0x8000)];
+    let table =
+        [(1.0, 0x3f80), (1.0 + 1.0 / 256.0, 0x3f80), (1.0 + 3.0 / 256.0, 0x3f82), (-0.0, 0x8000)];
     for (x, bits) in table {
         assert_eq!(to_bf16(x), bits, "{x}");
     }

@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{PANEL, Rows};
+use super::{PANEL, Rows, RowsMut};
 
 /// Rows of one AVX-512 tile: 12 x 2 accumulators, 2 vectors of `b`, 6 registers to spare.
 const TILE_512: usize = 12;
@@ -25,7 +25,7 @@ struct Tile<A, B> {
 
 /// Calls a tile kernel for all rows: tall tiles first, then one of exactly the rest.
 macro_rules! by_tiles {
-    ($kernel:ident, $height:expr, [$($rest:literal)*], $a:ident, $b:ident, $c:ident, $stride:ident, $add:expr) => {{
+    ($kernel:ident, $height:expr, [$($rest:literal)*], $a:ident, $b:ident, $c:ident, $add:expr) => {{
         let k = $b.len() / PANEL;
         let mut row = 0;
         while row < $a.rows {
@@ -36,8 +36,8 @@ macro_rules! by_tiles {
                 b: $b.as_ptr(),
                 k,
                 // SAFETY: as above.
-                c: unsafe { $c.as_mut_ptr().add(row * $stride) },
-                c_stride: $stride,
+                c: unsafe { $c.data.as_mut_ptr().add(row * $c.stride) },
+                c_stride: $c.stride,
                 add: $add,
             };
             let height = ($a.rows - row).min($height);
@@ -54,32 +54,20 @@ macro_rules! by_tiles {
     }};
 }
 
-pub(crate) fn panel_f32_avx512(
-    a: Rows<'_, f32>,
-    b: &[f32],
-    c: &mut [f32],
-    c_stride: usize,
-    add: bool,
-) {
-    by_tiles!(tile_f32_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, c_stride, add);
+pub(crate) fn panel_f32_avx512(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_>, add: bool) {
+    by_tiles!(tile_f32_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, add);
 }
 
-pub(crate) fn panel_bf16_avx512(a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
-    by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, c_stride, false);
+pub(crate) fn panel_bf16_avx512(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_>) {
+    by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, false);
 }
 
-pub(crate) fn panel_f32_avx2(
-    a: Rows<'_, f32>,
-    b: &[f32],
-    c: &mut [f32],
-    c_stride: usize,
-    add: bool,
-) {
-    by_tiles!(tile_f32_256, TILE_256, [1 2 3 4 5], a, b, c, c_stride, add);
+pub(crate) fn panel_f32_avx2(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_>, add: bool) {
+    by_tiles!(tile_f32_256, TILE_256, [1 2 3 4 5], a, b, c, add);
 }
 
-pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: &mut [f32], c_stride: usize) {
-    by_tiles!(tile_bf16_256, TILE_256, [1 2 3 4 5], a, b, c, c_stride, false);
+pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_>) {
+    by_tiles!(tile_bf16_256, TILE_256, [1 2 3 4 5], a, b, c, false);
 }
 
 /// # Safety
