@@ -1,4 +1,4 @@
-//! Speed of the kernels, and of scoring a group when a reward model's directory is given:
+//! Speed of the kernels or, when a reward model's directory is given, of scoring a group:
 //! `cargo run --release -p codescaler-nn --example speed -- [DIR] [THREADS]`
 #![expect(clippy::print_stdout, reason = "a measurement prints what it found")]
 
@@ -15,18 +15,13 @@ const SHAPES: [(usize, usize, usize); 4] =
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.is_available()) {
-        for precision in [Precision::F32, Precision::Bf16] {
-            for shape in SHAPES {
-                let speed = gflops(isa, precision, shape, 20);
-                println!("{isa:?} {precision:?} {shape:?}: {speed:.0} GFLOP/s");
-            }
-        }
-    }
-    let Some(dir) = arguments.next() else { return Ok(()) };
+    let Some(dir) = arguments.next() else {
+        kernels();
+        return Ok(());
+    };
     let threads: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let threads = NonZeroUsize::new(threads).ok_or("THREADS is 0")?;
-    for precision in [Precision::F32, Precision::Bf16] {
+    for precision in [Precision::Bf16, Precision::F32] {
         let start = Instant::now();
         let options = Options { precision, threads, ..Options::default() };
         let reward_model = RewardModel::load(Path::new(&dir), &options)?;
@@ -44,4 +39,15 @@ fn main() -> Result<(), Box<dyn Error>> {
         }
     }
     Ok(())
+}
+
+fn kernels() {
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.is_available()) {
+        for precision in [Precision::F32, Precision::Bf16] {
+            for shape in SHAPES {
+                let speed = gflops(isa, precision, shape, 20);
+                println!("{isa:?} {precision:?} {shape:?}: {speed:.0} GFLOP/s");
+            }
+        }
+    }
 }
