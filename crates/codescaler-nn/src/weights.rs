@@ -39,7 +39,7 @@ struct Index {
 }
 
 impl Weights {
-    /// Maps `model.safetensors`, or the shards that `model.safetensors.index.json` names.
+    /// Maps the one file of weights, or the shards that its index names.
     pub(crate) fn open(dir: &Path) -> Result<Self, LoadError> {
         let index_path = dir.join("model.safetensors.index.json");
         let names: BTreeSet<String> = if index_path.exists() {

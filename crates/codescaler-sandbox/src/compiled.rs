@@ -136,7 +136,8 @@ impl Workshop<'_> {
         let overhead = self.toolchain.overhead_mib();
         self.launcher.bound(work.limits.memory_mib_max + overhead)?;
         let mut run = self.toolchain.run(work.program, work.limits.memory_mib_max);
-        run.arguments.pop();
+        // In place of the program and what it is to be loaded with.
+        run.arguments.truncate(run.arguments.len() - 3);
         run.arguments.push("harness.js".to_owned());
         let environment = self.toolchain.environment(self.folder);
         let mut source = match artifact.files.is_empty() {
@@ -160,10 +161,14 @@ impl Workshop<'_> {
 
     /// The program's text as a file, where that is what runs.
     fn source(&self, program: &str) -> Result<Vec<(String, OwnedFd)>, Fault> {
-        match self.toolchain.source_name(program) {
-            Some(name) => Ok(vec![(name.to_owned(), memory_file(program.as_bytes())?)]),
-            None => Ok(Vec::new()),
+        let mut files = Vec::new();
+        if let Some(name) = self.toolchain.source_name(program) {
+            files.push((name.to_owned(), memory_file(program.as_bytes())?));
         }
+        if self.toolchain.is_node() {
+            files.push(("streams.js".to_owned(), memory_file(toolchain::STREAMS.as_bytes())?));
+        }
+        Ok(files)
     }
 
     fn launch<'a>(

@@ -117,6 +117,14 @@ const EXECUTIONS: &[i64] = &[libc::SYS_execve, libc::SYS_execveat];
 /// The descriptor of the executable that the launcher starts (`native/launcher.rs`).
 const EXECUTABLE: u32 = 100;
 
+/// Where the launcher has the empty path (`native/launcher.rs`): the lowest address there is.
+const EMPTY_PATH: u32 = 0x1_0000;
+/// Below this programs get no memory.
+const LOW_MEMORY: u32 = 0x10_0000;
+/// `MAP_GROWSDOWN` and `MREMAP_FIXED`.
+const GROWS_DOWN: u32 = 0x100;
+const MOVES_TO_PLACE: u32 = 2;
+
 /// All `CLONE_NEW…` flags.
 const NAMESPACES: u32 = 0x7e02_0080;
 
@@ -337,10 +345,36 @@ fn launcher() -> Vec<u8> {
 fn launched() -> Vec<u8> {
     let mut filter = Filter::of_program();
     filter.on(libc::SYS_execve, errno(libc::EPERM));
-    let execveat = u32::try_from(libc::SYS_execveat).expect("system call numbers are small");
-    filter.push(JUMP_EQUAL, (0, 4), execveat);
+    let number = |call: i64| u32::try_from(call).expect("system call numbers are small");
+    // A path of its own would not need the descriptor: the call must name the one empty path, at
+    // an address where no program has memory.
+    filter.push(JUMP_EQUAL, (0, 8), number(libc::SYS_execveat));
     filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
-    filter.push(JUMP_EQUAL, (0, 1), EXECUTABLE);
+    filter.push(JUMP_EQUAL, (0, 5), EXECUTABLE);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 8);
+    filter.push(JUMP_EQUAL, (0, 3), EMPTY_PATH);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 12);
+    filter.push(JUMP_EQUAL, (0, 1), 0);
+    filter.push(RETURN, (0, 0), ALLOW);
+    filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    // And none can get memory there: not by asking, not by moving, not by growing down to it.
+    filter.push(JUMP_EQUAL, (0, 9), number(libc::SYS_mmap));
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 24);
+    filter.push(JUMP_ANY_BIT, (6, 0), GROWS_DOWN);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 4);
+    filter.push(JUMP_EQUAL, (0, 3), 0);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS);
+    filter.push(JUMP_AT_LEAST, (1, 0), LOW_MEMORY);
+    filter.push(JUMP_EQUAL, (0, 1), 0);
+    filter.push(RETURN, (0, 0), ALLOW);
+    filter.push(RETURN, (0, 0), errno(libc::EPERM));
+    filter.push(JUMP_EQUAL, (0, 8), number(libc::SYS_mremap));
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 24);
+    filter.push(JUMP_ANY_BIT, (0, 4), MOVES_TO_PLACE);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 36);
+    filter.push(JUMP_EQUAL, (0, 2), 0);
+    filter.push(LOAD_WORD, (0, 0), ARGUMENTS + 32);
+    filter.push(JUMP_AT_LEAST, (0, 1), LOW_MEMORY);
     filter.push(RETURN, (0, 0), ALLOW);
     filter.push(RETURN, (0, 0), errno(libc::EPERM));
     filter.end()

@@ -70,6 +70,7 @@ pub(crate) struct Run {
     pub(crate) is_native: bool,
 }
 
+pub(crate) const STREAMS: &str = include_str!("javascript/streams.js");
 pub(crate) const HARNESS: &str = include_str!("javascript/harness.js");
 
 impl Toolchain {
@@ -268,7 +269,9 @@ impl Toolchain {
             let is_plain = self.tool == Tool::TypeScript;
             let name = if is_plain { "program.js" } else { javascript_name(program) };
             let heap = format!("--max-old-space-size={memory_mib_max}");
-            arguments.extend([&heap, "--stack-size=3900", name].map(str::to_owned));
+            arguments.extend(
+                [&heap, "--stack-size=3900", "--require", "./streams.js", name].map(str::to_owned),
+            );
         }
         Run { arguments, is_native: false }
     }
@@ -276,6 +279,11 @@ impl Toolchain {
     /// The name of the program's text where that is what runs.
     pub(crate) fn source_name(&self, program: &str) -> Option<&'static str> {
         (self.tool == Tool::JavaScript).then(|| javascript_name(program))
+    }
+
+    /// Whether it is Node that runs programs.
+    pub(crate) fn is_node(&self) -> bool {
+        matches!(self.tool, Tool::JavaScript | Tool::TypeScript)
     }
 
     /// What the runtime needs of data beside the program's own, in MiB.

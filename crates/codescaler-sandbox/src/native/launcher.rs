@@ -31,8 +31,8 @@ use sys::{
     CLONE_VM, F_DUPFD_CLOEXEC, Fd, O_CLOEXEC, O_CREAT, O_DIRECTORY, O_EXCL, O_NOFOLLOW, O_NONBLOCK,
     O_PATH, O_WRONLY, PR_SET_PDEATHSIG, RLIMIT_AS, RLIMIT_CPU, RLIMIT_DATA, RLIMIT_FSIZE,
     RLIMIT_NOFILE, RLIMIT_NPROC, SIGCHLD, SIGKILL, SYS_GETDENTS64, SYS_LANDLOCK_CREATE_RULESET,
-    SYS_LANDLOCK_RESTRICT_SELF, clone, close, dup2, execveat, fchdir, fcntl, kill, mkdirat, openat,
-    prctl, sendfile, setsid, syscall, unlinkat, wait4,
+    SYS_LANDLOCK_RESTRICT_SELF, clone, close, dup2, execveat, fchdir, fcntl, kill, mkdirat, mmap,
+    openat, prctl, sendfile, setsid, syscall, unlinkat, wait4,
 };
 
 const CONTROL: Fd = 60;
@@ -41,6 +41,10 @@ const WORK: Fd = 62;
 /// Executables stand from here on, where no program can ever have a descriptor: that is how the
 /// filter knows the one call that starts the program from those that the program makes.
 const EXECUTABLE: Fd = 100;
+/// An empty path, where no program can have memory: the filter knows that call by it, too.
+const EMPTY_PATH: usize = 0x1_0000;
+const PROT_READ: i32 = 1;
+const MAP_FIXED_PRIVATE_ANONYMOUS: i32 = 0x32;
 /// Descriptors that a program, and a compiler, may have.
 const OPEN_FILES_MAX: u64 = 64;
 const COMPILER_FILES_MAX: u64 = 100;
@@ -111,6 +115,8 @@ pub unsafe extern "C" fn main(_: i32, arguments: *const *const u8) -> i32 {
         let layers = *arguments.add(1);
         let flag = |at: usize| i32::from(*layers.add(at)) - i32::from(b'0');
         let layers = Layers { namespaces: flag(0) > 0, landlock: flag(1), seccomp: flag(2) > 0 };
+        let empty = EMPTY_PATH as *mut c_void;
+        demand(mmap(empty, 4096, PROT_READ, MAP_FIXED_PRIVATE_ANONYMOUS, -1, 0) == empty);
         let [own, program, compiler] = filters();
         if layers.seccomp {
             demand(filter(own.0, own.1));
@@ -299,7 +305,13 @@ unsafe extern "C" fn become_program(start: *mut c_void) -> i32 {
         if start.layers.seccomp {
             checked(filter(start.filter.0, start.filter.1));
         }
-        execveat(start.executable, c"".as_ptr(), start.arguments, start.environment, AT_EMPTY_PATH);
+        execveat(
+            start.executable,
+            EMPTY_PATH as *const c_char,
+            start.arguments,
+            start.environment,
+            AT_EMPTY_PATH,
+        );
         checked(false);
         1
     }

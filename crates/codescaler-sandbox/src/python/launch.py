@@ -42,6 +42,8 @@ def launch():
     except Step as step:
         control.send(b"N" + "\n".join(step.args).encode())
         os._exit(1)
+    # The interpreter ignores it, and what is ignored stays so.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     os.execve(executable, ["launcher", "".join(str(int(layer)) for layer in layers)], {})
 
 

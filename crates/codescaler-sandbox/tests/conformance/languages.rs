@@ -25,7 +25,7 @@ const SAMPLES: &[Sample] = &[
         loops: "int main(){volatile long i=0;for(;;)i++;}",
         eats_memory: "#include <stdlib.h>\n#include <string.h>\n#include <stdio.h>\nint main(){for(;;){char*p=malloc(1<<24);if(!p){fprintf(stderr,\"out of memory\");abort();}memset(p,1,1<<24);}}",
         writes_for_ever: "#include <stdio.h>\nint main(){for(;;)puts(\"yyyyyyyyyyyyyyyyyyyyyyyyy\");}",
-        breaks_out: "#include <stdio.h>\n#include <unistd.h>\n#include <sys/socket.h>\nint main(){if(fopen(\"/etc/passwd\",\"r\")||fopen(\"/tmp/x\",\"w\")||fopen(\"x\",\"w\")||fork()>=0||socket(AF_INET,SOCK_STREAM,0)>=0||execl(\"/bin/sh\",\"sh\",\"-c\",\"echo escaped\",(char*)0)>=0)puts(\"escaped\");}",
+        breaks_out: "#define _GNU_SOURCE\n#include <stdio.h>\n#include <fcntl.h>\n#include <unistd.h>\n#include <sys/mman.h>\n#include <sys/syscall.h>\n#include <sys/socket.h>\nint main(){char*a[]={\"echo\",\"escaped\",0};syscall(SYS_execveat,100,\"/bin/echo\",a,a+2,0x1000);syscall(SYS_execveat,100,\"/bin/echo\",a,a+2,0);if(mmap((void*)0x10000,4096,3,0x32,-1,0)==(void*)0x10000||fopen(\"/etc/passwd\",\"r\")||fopen(\"/tmp/x\",\"w\")||fopen(\"x\",\"w\")||fork()>=0||socket(AF_INET,SOCK_STREAM,0)>=0||execl(\"/bin/sh\",\"sh\",\"-c\",\"echo escaped\",(char*)0)>=0)puts(\"escaped\");}",
     },
     Sample {
         language: Language::Cpp,
@@ -59,7 +59,7 @@ const SAMPLES: &[Sample] = &[
     },
     Sample {
         language: Language::JavaScript,
-        echo: "process.stdout.write(require('fs').readFileSync(0));",
+        echo: "process.stdout.write(require('fs').readFileSync('/dev/stdin'));",
         does_not_compile: "function (",
         fails: "throw new Error('no');",
         loops: "for (;;) {}",
