@@ -32,8 +32,8 @@ use crate::{
 };
 
 /// Problems and candidates in the box; `data/README.md` says where they come from.
-const PROBLEMS: &[u8] = include_bytes!("../data/demo-problems.jsonl.gz");
-const CANDIDATES: &[u8] = include_bytes!("../data/demo-candidates.jsonl.gz");
+pub(crate) const PROBLEMS: &[u8] = include_bytes!("../data/demo-problems.jsonl.gz");
+pub(crate) const CANDIDATES: &[u8] = include_bytes!("../data/demo-candidates.jsonl.gz");
 
 /// The rules of the table.
 const RULES: [Rule; 8] = [

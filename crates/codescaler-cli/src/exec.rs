@@ -125,14 +125,19 @@ pub(crate) struct SandboxOptions {
 }
 
 impl SandboxOptions {
+    /// How many programs run at once.
+    pub(crate) fn slots(&self) -> usize {
+        self.slots.map_or(codescaler_sandbox::Options::default().slots, NonZeroUsize::get)
+    }
+
     /// Starts the sandbox.
     pub(crate) fn start(&self, terminal: Terminal) -> Result<Sandbox, Failure> {
-        let mut options = codescaler_sandbox::Options::default();
-        if let Some(slots) = self.slots {
-            options.slots = slots.get();
-        }
-        options.weak_isolation_allowed = self.allow_weak_isolation;
-        options.python.clone_from(&self.python);
+        let mut options = codescaler_sandbox::Options {
+            slots: self.slots(),
+            weak_isolation_allowed: self.allow_weak_isolation,
+            python: self.python.clone(),
+            ..codescaler_sandbox::Options::default()
+        };
         options.search.extend(search_path());
         let sandbox = Sandbox::start(&options)
             .map_err(|error| Failure::fault(error, "the sandbox does not start"))?;

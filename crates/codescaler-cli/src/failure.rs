@@ -45,6 +45,14 @@ impl Failure {
         Failure::Fault(error.into().context(doing.into()))
     }
 
+    /// The same, where what failed is something that the options named.
+    pub(crate) fn of_input(self) -> Failure {
+        match self {
+            Failure::Fault(error) | Failure::Input(error) => Failure::Input(error),
+            Failure::Interrupted => Failure::Interrupted,
+        }
+    }
+
     /// The exit code, as documented in `codescaler --help`.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {

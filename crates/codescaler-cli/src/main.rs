@@ -3,6 +3,7 @@
 //! Each verb has one file with its options and its `run`. A verb ends in an
 //! [`Outcome`](failure::Outcome) or a [`Failure`](failure::Failure); the exit code says which.
 
+mod bench;
 mod demo;
 mod doctor;
 mod eval;
@@ -84,6 +85,8 @@ enum Verb {
     Train(train::Options),
     #[command(subcommand)]
     Eval(eval::Options),
+    #[command(subcommand)]
+    Bench(bench::Options),
     Doctor(doctor::Options),
     /// Print a completion script for a shell.
     ///
@@ -122,6 +125,7 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
         Verb::Rank(options) => rank::run(terminal, options),
         Verb::Train(options) => train::run(terminal, options),
         Verb::Eval(options) => eval::run(terminal, options),
+        Verb::Bench(options) => bench::run(terminal, options),
         Verb::Doctor(options) => doctor::run(terminal, options),
         Verb::Completions { shell } => {
             clap_complete::generate(

@@ -2,7 +2,7 @@
 
 use std::{
     ops::ControlFlow,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc,
@@ -162,6 +162,11 @@ impl Sandbox {
     /// What is in force here.
     pub fn protection(&self) -> &Protection {
         &self.protection
+    }
+
+    /// The interpreter that programs run in.
+    pub fn python(&self) -> &Path {
+        &self.ground.python
     }
 
     /// The version of the interpreter that programs run in.

@@ -63,6 +63,8 @@ fn every_verb_has_help_with_its_options() {
         "rank",
         "train",
         "eval",
+        "bench",
+        "bench exec",
         "doctor",
         "completions",
     ] {
