@@ -16,7 +16,7 @@ use crate::{
     session::{Over, Session, Silence, Watch, late},
     verdict::{Exception, Used, Work, of_answer, of_silence, shortened},
     wire::Frame,
-    zygote::{Ceiling, Role, Zygote},
+    zygote::{Ceiling, Role, Zygote, worker_fault},
 };
 
 /// What test code may use by itself. It is trusted, but an endless loop in it must not hold us.
@@ -156,6 +156,9 @@ impl Pair<'_> {
                     if let (true, Some(run)) = (is_answered, of_tester(silence)) {
                         return Ok(Outcome { run, alive: false });
                     }
+                    if is_killed(silence) {
+                        return Err(worker_fault("something outside killed the tester"));
+                    }
                     return Err(broken(&format!("the test code does not end well: {silence:?}")));
                 }
             };
@@ -269,6 +272,11 @@ fn of_tester(silence: Silence) -> Option<CaseRun> {
             None
         }
     }
+}
+
+/// Whether a death came from outside: test code does not kill itself.
+fn is_killed(silence: Silence) -> bool {
+    matches!(silence, Silence::Death(exit) if exit.signal() == Some(libc::SIGKILL))
 }
 
 fn broken(why: &str) -> Fault {

@@ -41,8 +41,10 @@ const LAUNCH: &str = include_str!("python/launch.py");
 const NATIVE: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/zygote.so"));
 const LAUNCHER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/launcher"));
 
-/// How long our own processes may take for what they do in milliseconds.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a zygote may take to fork or to report a death, which it does in a millisecond.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it may take to start, which it does in a tenth of a second.
+const START_PATIENCE: Duration = Duration::from_secs(30);
 
 /// Which programs start with the names that LiveCodeBench's harness imports for every program:
 /// `from typing import *`, `collections`, `heapq`, `bisect`, `itertools`, `functools`, `math`,
@@ -191,7 +193,7 @@ impl ForkServer {
         ancillary.push(SendAncillaryMessage::ScmRights(fds));
         sendmsg(&self.control, &[IoSlice::new(request)], &mut ancillary, SendFlags::NOSIGNAL)
             .map_err(|error| worker_fault(format!("a zygote does not listen: {error}")))?;
-        let (message, pidfd) = self.receive()?;
+        let (message, pidfd) = self.receive(PATIENCE)?;
         match (message.first(), pidfd) {
             (Some(b'S'), Some(pidfd)) => Ok(Process { pid: pid_of(&pidfd), pidfd }),
             (Some(b'E'), _) => Err(Fault {
@@ -211,7 +213,7 @@ impl ForkServer {
     pub(crate) fn reap_outputs(&self) -> Result<(Exit, Vec<(String, OwnedFd)>), Fault> {
         let mut outputs = Vec::new();
         let message = loop {
-            match self.receive()? {
+            match self.receive(PATIENCE)? {
                 (message, Some(fd)) if message.first() == Some(&b'F') => {
                     outputs.push((String::from_utf8_lossy(&message[1..]).into_owned(), fd));
                 }
@@ -237,8 +239,8 @@ impl ForkServer {
     }
 
     /// The next message, with the descriptor that came with it.
-    fn receive(&self) -> Result<(Vec<u8>, Option<OwnedFd>), Fault> {
-        wait_readable(&self.control, PATIENCE)?;
+    fn receive(&self, patience: Duration) -> Result<(Vec<u8>, Option<OwnedFd>), Fault> {
+        wait_readable(&self.control, patience)?;
         let mut buffer = [0; 1024];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
@@ -465,7 +467,7 @@ impl Zygote {
         });
         let server = self.server();
         server.send(&marshal::encode(&Value::Dict(entries))).map_err(NoZygote::Broken)?;
-        let (message, _) = server.receive().map_err(NoZygote::Broken)?;
+        let (message, _) = server.receive(START_PATIENCE).map_err(NoZygote::Broken)?;
         match message.split_first() {
             Some((b'H', version)) => match marshal::decode(version) {
                 Ok(Value::Str(version)) => Ok(version),

@@ -76,6 +76,14 @@ pub unsafe extern "C" fn serve(plan: *const Plan, control: Fd, apart: i32) -> i3
                 mem::size_of::<Request>(),
             );
             receive(control, bytes, &mut rights);
+            if rights.fds().len() < places(request.role).len() {
+                // There was no room for them: a program would run with descriptors of ours.
+                for fd in rights.fds() {
+                    close(*fd);
+                }
+                refuse(control, EMFILE);
+                continue;
+            }
             if apart {
                 unshare(CLONE_NEWPID);
             }
@@ -106,23 +114,30 @@ pub unsafe extern "C" fn serve(plan: *const Plan, control: Fd, apart: i32) -> i3
     }
 }
 
+/// Where a child finds its descriptors. A program's channel is 3, its output 1 and 2; one that
+/// forks has a second socket, 4; its tests have input and output only.
+fn places(role: u8) -> &'static [Fd] {
+    match role {
+        WHOLE => &[3, 4],
+        MAIN => &[0, 1, 2],
+        _ => &[3, 1, 2],
+    }
+}
+
+const EMFILE: i32 = 24;
+
 /// In the child: fixed descriptors, then the lock. Whatever fails, no program runs.
 unsafe fn enter(plan: &Plan, request: &Request, fds: &[Fd]) {
     let namespaces = plan.pid_namespace >= 0;
     // SAFETY: every call gets pointers to live values of the types that the kernel expects.
     unsafe {
-        // A program's channel is 3, its output 1 and 2; one that forks has a second socket, 4;
-        // its tests have input and output only.
-        let (places, n_open): ([Fd; 3], Fd) = match request.role {
-            WHOLE => ([3, 4, -1], 5),
-            MAIN => ([0, 1, 2], 3),
-            _ => ([3, 1, 2], 4),
-        };
+        let places = places(request.role);
+        let n_open = places.iter().fold(0, |n, place| n.max(*place + 1));
         if request.role != MAIN {
             setsid();
         }
         for (fd, place) in fds.iter().zip(places) {
-            demand(dup2(*fd, place) == place);
+            demand(dup2(*fd, *place) == *place);
         }
         close_all(n_open, plan.open_files_max);
         if !namespaces {
