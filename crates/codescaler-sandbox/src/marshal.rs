@@ -14,8 +14,8 @@ pub(crate) const INT_BITS_MAX: usize = 1 << 18;
 const VALUES_MAX: usize = 1 << 22;
 
 /// What the long integers of one value may cost together, each the square of its digits: as much
-/// as four of the longest.
-const DIGITS_SQUARED_MAX: usize = 4 * (INT_BITS_MAX / 15) * (INT_BITS_MAX / 15);
+/// as the longest alone.
+const DIGITS_SQUARED_MAX: usize = (INT_BITS_MAX / 15) * (INT_BITS_MAX / 15);
 
 /// What is wrong with a value from outside.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

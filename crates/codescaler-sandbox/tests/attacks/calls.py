@@ -652,3 +652,195 @@ def f(x): return [(1 << 262_000) - 1] * 900
 ### 54 asks for a core dump: wrong_answer
 import ctypes
 def f(x): return "ESCAPED" if ctypes.CDLL(None).prctl(4, 1, 0, 0, 0) == 0 else None
+
+### 24 a string that grows: memory_limit time_limit
+def f(x):
+    s = "x"
+    while True: s += s
+
+### 24 an integer that grows: memory_limit time_limit
+def f(x):
+    n = 3
+    while True: n = n * n
+
+### 24 objects in objects: memory_limit time_limit
+class A: pass
+def f(x):
+    a = A()
+    while True:
+        b = A()
+        b.a, a = a, b
+
+### 24 memory in threads: memory_limit time_limit runtime_error bad_value wrong_answer
+import threading
+threading.stack_size(1 << 16)
+def f(x):
+    def eat():
+        a = []
+        while True: a.append(bytes(1 << 20))
+    threads = [threading.Thread(target=eat) for _ in range(8)]
+    for thread in threads: thread.start()
+    for thread in threads: thread.join()
+
+### 24 memory kept where the exception is handled: memory_limit time_limit
+def f(x):
+    a = []
+    while True:
+        try:
+            while True: a.append(bytearray(1 << 20))
+        except MemoryError:
+            pass
+
+### 24 a zip bomb: memory_limit time_limit
+import zlib
+def f(x):
+    packed = zlib.compress(bytes(8 << 20), 9) * 1
+    out = []
+    while True: out.append(zlib.decompress(packed))
+
+### 24 a mapping of zeros: memory_limit runtime_error time_limit
+import mmap
+def f(x):
+    with open("/dev/zero", "r+b") as zero:
+        kept = [mmap.mmap(zero.fileno(), 16 << 20) for _ in range(64)]
+
+### 25 pipes filled to the brim: wrong_answer runtime_error time_limit
+import fcntl, os
+def f(x):
+    n = 0
+    for _ in range(100):
+        try:
+            read, write = os.pipe()
+            fcntl.fcntl(write, 1031, 1 << 20)
+            os.set_blocking(write, False)
+            while True: n += os.write(write, bytes(1 << 16))
+        except OSError:
+            pass
+    return n
+
+### 25 all descriptors: runtime_error
+import os
+def f(x):
+    while True: os.dup(0)
+
+### 27 threads with small stacks: runtime_error memory_limit time_limit
+import _thread, time
+_thread.stack_size(32768)
+def f(x):
+    while True: _thread.start_new_thread(time.sleep, (1e6,))
+
+### 27 threads that spin: time_limit
+import threading
+threading.stack_size(1 << 16)
+def f(x):
+    def spin():
+        while True: pass
+    for _ in range(16): threading.Thread(target=spin).start()
+    spin()
+
+### 33 a parser's recursion: runtime_error crash memory_limit time_limit bad_value wrong_answer
+import ast, sys
+sys.setrecursionlimit(10 ** 9)
+def f(x): return len(ast.dump(ast.parse("-" * 100000 + "1")))
+
+### 33 a recursion of comparisons in C: runtime_error crash memory_limit time_limit
+import sys
+sys.setrecursionlimit(10 ** 9)
+def f(x):
+    a, b = [], []
+    for _ in range(10 ** 6): a, b = [a], [b]
+    return a == b
+
+### 34 digits of a huge integer: time_limit runtime_error
+import sys
+def f(x):
+    if hasattr(sys, "set_int_max_str_digits"): sys.set_int_max_str_digits(0)
+    return len(str(1 << 10 ** 7))
+
+### 34 a factorial: time_limit memory_limit
+import math
+def f(x): return math.factorial(10 ** 7) % 10
+
+### 35 a sort that does not end: time_limit
+class K:
+    def __lt__(self, other):
+        while True: pass
+def f(x): return sorted([K(), K()])
+
+### 36 integers that collide: time_limit
+def f(x):
+    m = (1 << 61) - 1
+    return len({k * m for k in range(30_000)})
+
+### 22 endless standard error: time_limit
+import os
+def f(x):
+    while True: os.write(2, bytes(1 << 16))
+
+### 22 an endless channel: protocol_violation time_limit
+import os
+def f(x):
+    while True: os.write(3, b"\xff\xff\xff\x01V" + bytes(1 << 16))
+
+### 17 imports without end: time_limit memory_limit runtime_error
+import sys, types
+def f(x):
+    n = 0
+    while True:
+        n += 1
+        sys.modules["m%d" % n] = types.ModuleType("m%d" % n, "x" * 10000)
+
+### 9 a finalizer that comes back: time_limit
+class A:
+    def __del__(self):
+        while True: A()
+def f(x): A()
+
+### 9 the collector never ends: time_limit
+import gc
+def loop(*a):
+    while True: pass
+gc.callbacks.append(loop)
+def f(x): return gc.collect()
+
+### 45 many small values: bad_value output_limit memory_limit time_limit
+def f(x): return [()] * (8 << 20)
+
+### 45 many keys: output_limit bad_value memory_limit time_limit
+def f(x): return {i: i for i in range(10 ** 7)}
+
+### 45 deep in shallow dictionaries: bad_value
+def f(x):
+    d = {}
+    for _ in range(5000): d = {1: (d,)}
+    return d
+
+### 53 stops a thread of its own and waits: time_limit wrong_answer runtime_error
+import os, signal, threading, time
+def f(x):
+    threading.Thread(target=lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGSTOP)).start()
+    time.sleep(1e6)
+
+### 20 bytes out of band: crash protocol_violation wrong_answer
+import _socket
+def f(x):
+    channel = _socket.socket(fileno=3)
+    for _ in range(100):
+        channel.send(b"x", _socket.MSG_OOB)
+
+### 20 a half closed channel: crash protocol_violation
+import _socket, time
+def f(x):
+    _socket.socket(fileno=3).shutdown(2)
+    time.sleep(1e6)
+
+### 38 a filter of its own that lies: crash wrong_answer runtime_error time_limit security_violation
+import ctypes, struct
+def f(x):
+    libc = ctypes.CDLL(None)
+    # every write succeeds and does nothing
+    code = struct.pack("HBBIHBBIHBBIHBBI", 0x20, 0, 0, 0, 0x15, 0, 1, 1, 6, 0, 0, 0x00050000, 6, 0, 0, 0x7fff0000)
+    buffer = ctypes.create_string_buffer(code, len(code))
+    program = struct.pack("HxxxxxxQ", 4, ctypes.addressof(buffer))
+    libc.prctl(22, 2, program, 0, 0)
+    return None

@@ -99,3 +99,56 @@ import os, struct
 def f(x):
     os.write(3, struct.pack("<IBI", 1, ord("U"), 2) + b"x")
     return "no"
+
+### 7 an end of iteration: runtime_error
+def f(x): raise StopIteration
+
+### 13 an exception that claims to be none: runtime_error
+class E(Exception):
+    __class__ = property(lambda self: StopIteration)
+def f(x): raise E
+
+### 20 an exception of no known name: runtime_error protocol_violation
+import os, struct, marshal
+def f(x):
+    data = marshal.dumps(("X", "os._exit(0)", 0, "eval"), 2)
+    os.write(3, struct.pack("<IBI", len(data), ord("E"), 2) + data)
+
+### 20 an exception that is no exception: protocol_violation
+import os, struct, marshal
+def f(x):
+    data = marshal.dumps(("X", 1, 0), 2)
+    os.write(3, struct.pack("<IBI", len(data), ord("E"), 2) + data)
+
+### 20 a member that cannot be hashed: wrong_answer protocol_violation bad_value
+import os, struct
+def f(x):
+    data = b"<\x01\x00\x00\x00[\x00\x00\x00\x00"
+    os.write(3, struct.pack("<IBI", len(data), ord("V"), 2) + data)
+
+### 24 memory: memory_limit time_limit
+def f(x):
+    a = [0]
+    while True: a += a
+
+### 26 fork bomb: runtime_error
+import os
+def f(x):
+    while True: os.fork()
+
+### 22 endless output: output_limit time_limit
+def f(x):
+    while True: print("x" * 65536)
+
+### 32 sleeps: time_limit
+import time
+def f(x): time.sleep(1e6)
+
+### 45 a huge integer: wrong_answer bad_value output_limit
+def f(x): return 1 << (1 << 24)
+
+### 58 poisons the next question: protocol_violation wrong_answer
+import os, struct
+def f(x):
+    os.write(3, struct.pack("<IBI", 1, ord("V"), 3) + b"N")
+    return "token"

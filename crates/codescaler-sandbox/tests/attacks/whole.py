@@ -156,3 +156,63 @@ for command, value in ((8, os.getpid()), (10, 9), (fcntl.F_SETFL, os.O_ASYNC)):
     except OSError:
         pass
 os.write(write, b"x")
+
+### 9 a handler that never ends: time_limit
+import atexit
+def loop():
+    while True: pass
+atexit.register(loop)
+
+### 9 a thread that never ends: time_limit
+import threading, time
+threading.Thread(target=time.sleep, args=(1e6,)).start()
+
+### 27 thread bomb: runtime_error memory_limit time_limit
+import _thread, time
+_thread.stack_size(32768)
+while True:
+    _thread.start_new_thread(time.sleep, (1e6,))
+
+### 24 memory kept where the exception is handled: memory_limit time_limit
+a = []
+while True:
+    try:
+        while True:
+            a.append(bytearray(1 << 20))
+    except MemoryError:
+        pass
+
+### 33 deep recursion: runtime_error crash memory_limit time_limit
+import sys
+sys.setrecursionlimit(10 ** 9)
+def f(x): return f(x + 1)
+f(0)
+
+### 30 ignores signals: time_limit
+import signal
+for number in range(1, 65):
+    try:
+        signal.signal(number, signal.SIG_IGN)
+    except (OSError, ValueError):
+        pass
+while True:
+    pass
+
+### 54 a crash inside a crash handler: crash
+import ctypes, faulthandler
+faulthandler.enable()
+ctypes.string_at(0)
+
+### 23 closes its output and goes on: time_limit
+import os, time
+os.close(1)
+time.sleep(1e6)
+
+### 20 looks for a channel: wrong_answer
+import os
+for fd in range(3, 64):
+    try:
+        os.fstat(fd)
+    except OSError:
+        continue
+    print("ESCAPED")
