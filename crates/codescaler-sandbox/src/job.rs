@@ -80,8 +80,9 @@ impl Run {
         self.cases.iter().any(|case| case.is_crowded)
     }
 
-    /// About what it takes to keep it.
+    /// About what it takes to keep it, its key and the maps' own nodes included.
     pub(crate) fn n_bytes(&self) -> usize {
+        const OVERHEAD_BYTES: usize = 400;
         let n_bytes = |case: &CaseRun| {
             let output = match &case.output {
                 None => 0,
@@ -90,7 +91,7 @@ impl Run {
             };
             size_of::<CaseRun>() + case.detail.len() + output
         };
-        size_of::<Run>() + self.cases.iter().map(n_bytes).sum::<usize>()
+        OVERHEAD_BYTES + size_of::<Run>() + self.cases.iter().map(n_bytes).sum::<usize>()
     }
 }
 
