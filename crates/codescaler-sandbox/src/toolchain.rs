@@ -234,6 +234,10 @@ impl Toolchain {
         if matches!(self.tool, Tool::Java | Tool::Rust) {
             environment.push(format!("LD_LIBRARY_PATH={}/lib", home.display()));
         }
+        if self.is_node() {
+            // A configuration that is there and may not be read would stop it.
+            environment.push("OPENSSL_CONF=/dev/null".to_owned());
+        }
         if self.tool == Tool::Go {
             environment.push(format!("GOROOT={}", home.display()));
             environment.extend(
