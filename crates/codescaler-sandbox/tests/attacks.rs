@@ -233,7 +233,7 @@ fn script_tests() -> Vec<Test> {
     vec![Test::Script { code }]
 }
 
-//// Whether programs in a language can be run here; says so if not.
+/// Whether programs in a language can be run here; says so if not.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn is_here(language: Language) -> bool {
     let report = codescaler_sandbox::doctor(&[]);
