@@ -1,7 +1,7 @@
 //! Files: inputs that are read, joined and checked, and outputs that are never half-written.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     fs::{self, File, OpenOptions},
     io::{self, BufRead, BufReader, BufWriter, Read as _, Write as _},
     path::{Path, PathBuf},
@@ -118,7 +118,7 @@ impl Problems {
 pub(crate) struct Joined<'a, R, T> {
     reader: Reader<R, T>,
     problems: &'a Problems,
-    seen: BTreeSet<(usize, u32)>,
+    seen: Seen,
     /// What makes two records of one candidate different (a suite, a labeller).
     repeats_allowed: bool,
 }
@@ -133,7 +133,7 @@ impl<'a, T: Record + OfCandidate> Joined<'a, Box<dyn BufRead>, T> {
 impl<'a, R: BufRead, T: Record + OfCandidate> Joined<'a, R, T> {
     /// As [`Joined::open`], from an open file.
     pub(crate) fn new(reader: Reader<R, T>, problems: &'a Problems) -> Joined<'a, R, T> {
-        Joined { reader, problems, seen: BTreeSet::new(), repeats_allowed: false }
+        Joined { reader, problems, seen: Seen::default(), repeats_allowed: false }
     }
 
     /// Lets a candidate occur more than once (labels by several labellers).
@@ -156,7 +156,7 @@ impl<'a, R: BufRead, T: Record + OfCandidate> Iterator for Joined<'a, R, T> {
                 format!("problem {:?} is not in {}", record.problem(), self.problems.file);
             return Some(Err(self.reader.error_here(message).into()));
         };
-        if !self.seen.insert((place, record.index())) && !self.repeats_allowed {
+        if !self.seen.insert(place, record.index()) && !self.repeats_allowed {
             let message = format!(
                 "candidate {} of problem {:?} stands here for the second time",
                 record.index(),
@@ -165,6 +165,29 @@ impl<'a, R: BufRead, T: Record + OfCandidate> Iterator for Joined<'a, R, T> {
             return Some(Err(self.reader.error_here(message).into()));
         }
         Some(Ok((&self.problems.list[place], record)))
+    }
+}
+
+/// Which candidates were seen, in runs of indices: a problem whose candidates are numbered without
+/// a gap takes one entry, however many there are.
+#[derive(Default)]
+struct Seen {
+    /// (problem, first index) → last index.
+    runs: BTreeMap<(usize, u32), u32>,
+}
+
+impl Seen {
+    /// Whether it is seen for the first time.
+    fn insert(&mut self, problem: usize, index: u32) -> bool {
+        let before = self.runs.range(..=(problem, index)).next_back();
+        let before = before.filter(|((of, _), _)| *of == problem).map(|(run, last)| (run.1, *last));
+        if before.is_some_and(|(_, last)| index <= last) {
+            return false;
+        }
+        let after = index.checked_add(1).and_then(|next| self.runs.remove(&(problem, next)));
+        let first = before.filter(|(_, last)| last + 1 == index).map_or(index, |(first, _)| first);
+        self.runs.insert((problem, first), after.unwrap_or(index));
+        true
     }
 }
 
@@ -308,4 +331,31 @@ fn same_work(found: &Header, wanted: &Header, file: &str) -> Result<(), Failure>
 
 fn cannot(what: &str, path: &Path, error: io::Error) -> Failure {
     Failure::fault(error, format!("cannot {what} {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Sees candidates in turn; each is new when a plain set says so.
+    #[track_caller]
+    fn check(candidates: &[(usize, u32)], n_runs: usize) {
+        let (mut seen, mut plain) = (Seen::default(), BTreeSet::new());
+        for &(problem, index) in candidates {
+            assert_eq!(seen.insert(problem, index), plain.insert((problem, index)));
+        }
+        assert_eq!(seen.runs.len(), n_runs);
+    }
+
+    #[test]
+    fn a_candidate_is_seen_once() {
+        check(&[(0, 0), (0, 1), (0, 2), (0, 1)], 1);
+        check(&[(0, 2), (0, 0), (0, 1), (0, 0), (0, 2), (0, 3)], 1);
+        check(&[(0, 0), (1, 0), (1, 1), (0, 2), (1, 3), (1, 2), (1, 3)], 3);
+        check(&[(0, u32::MAX), (0, u32::MAX), (1, 0), (0, u32::MAX - 1)], 2);
+        let scattered: Vec<_> = (0..606).map(|i| (i * 7 % 3, i as u32 * 37 % 101)).collect();
+        check(&scattered, 3);
+    }
 }

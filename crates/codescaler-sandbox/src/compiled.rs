@@ -9,6 +9,7 @@ use codescaler::{
 
 use crate::{
     calls::{self, Call, ceiling},
+    cores::Cores,
     job::CaseRun,
     launch::{Artifact, Launch, memory_file},
     session::{Over, Session},
@@ -101,6 +102,7 @@ impl Workshop<'_> {
     /// Runs a program that was built, one process per test; one verdict each.
     pub(crate) fn run_texts(
         &mut self,
+        cores: &Cores,
         artifact: &Artifact,
         work: &Work<'_>,
         (texts, used): (&[Text<'_>], &mut Used),
@@ -112,7 +114,15 @@ impl Workshop<'_> {
         let source = self.source(work.program)?;
         let launch = self.launch(artifact, &source, work, (&run, &environment, 1));
         let server = self.launcher.server();
-        let start = |ends: [BorrowedFd<'_>; 3]| server.launch(&launch, &ends);
+        // A virtual machine compiles and collects on threads of its own.
+        let core = if self.toolchain.is_virtual_machine() { None } else { cores.share() };
+        let start = |ends: [BorrowedFd<'_>; 3]| {
+            let process = server.launch(&launch, &ends)?;
+            if let Some(core) = &core {
+                core.bring(&process);
+            }
+            Ok(process)
+        };
         let mut runs = Vec::with_capacity(texts.len());
         for text in texts {
             let (run, peak_memory_kib) = run_test(server, &start, work, *text)?;

@@ -10,9 +10,10 @@
 //!    └────── slot ── zygote, and one more for test code where tests are scripts
 //! ```
 //!
-//! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (retries), `slots` and `cache`, `calls`, `whole` and `script` (the three ways to run a program), `session` (one
-//! process, watched), `zygote` (who forks), and `python/` (what runs on the other side: Python, and
-//! `native.rs`, which forks and locks in).
+//! Read in this order: [`Job`] and [`Run`] (what goes in and out), then `sandbox` (retries), `slots`
+//! and `cache`, `calls`, `whole` and `script` (the three ways to run a program), `cores` (where it
+//! runs), `session` (one process, watched), `zygote` (who forks), and `python/` and `native/` (what
+//! runs on the other side).
 //!
 //! Programs in other languages are compiled once, by a compiler that is locked in too, and started
 //! once per test by a launcher (`launch`, `compiled`, `toolchain`, `native/launcher.rs`), which stands
@@ -26,6 +27,7 @@ mod cache;
 mod calls;
 mod cgroup;
 mod compiled;
+mod cores;
 mod doctor;
 mod job;
 mod launch;

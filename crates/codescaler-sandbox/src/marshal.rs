@@ -54,26 +54,10 @@ pub(crate) fn is_readable(value: &Value) -> bool {
         | Value::Str(_)
         | Value::Bytes(_) => true,
         Value::List(items) | Value::Tuple(items) => items.iter().all(is_readable),
-        Value::Set(items) | Value::FrozenSet(items) => items.iter().all(is_hashable),
+        Value::Set(items) | Value::FrozenSet(items) => items.iter().all(Value::is_hashable),
         Value::Dict(entries) => {
-            entries.iter().all(|(key, value)| is_hashable(key) && is_readable(value))
+            entries.iter().all(|(key, value)| key.is_hashable() && is_readable(value))
         }
-    }
-}
-
-fn is_hashable(value: &Value) -> bool {
-    match value {
-        Value::List(_) | Value::Set(_) | Value::Dict(_) => false,
-        Value::Tuple(items) => items.iter().all(is_hashable),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::BigInt(_)
-        | Value::Float(_)
-        | Value::Complex(..)
-        | Value::Str(_)
-        | Value::Bytes(_)
-        | Value::FrozenSet(_) => is_readable(value),
     }
 }
 

@@ -185,7 +185,9 @@ impl Sandbox {
         self.run_with(job, Patience::Endless)
     }
 
-    /// Runs one program if its turn comes soon: for callers who have to answer in time.
+    /// Runs one program if its turn comes soon: for callers who have to answer in time. Their
+    /// patience is for a slot; the same job of another caller, and judging a program again alone,
+    /// are waited for.
     ///
     /// # Errors
     /// As [`Sandbox::run`]; [`FaultKind::Overload`] at once where [`Options::waiting_max`] callers
@@ -293,13 +295,12 @@ impl Sandbox {
                 });
             }
             drop(sender);
-            let results = receiver;
-            for (index, result) in &results {
+            // The receiver ends with the loop.
+            for (index, result) in receiver {
                 if sink(index, result).is_break() {
                     break;
                 }
             }
-            drop(results);
         });
     }
 

@@ -11,6 +11,7 @@ use codescaler::{
 
 use crate::{
     calls::ceiling,
+    cores::Cores,
     job::CaseRun,
     marshal::{self, Malformed},
     session::{Over, Session, Silence, Watch, late},
@@ -69,9 +70,9 @@ impl Tester {
 /// One verdict per test code, up to where the caller wants to stop.
 pub(crate) fn run(
     (program, tester): (&mut Zygote, &mut Tester),
+    cores: &Cores,
     work: &Work<'_>,
-    codes: &[&str],
-    used: &mut Used,
+    (codes, used): (&[&str], &mut Used),
 ) -> Result<Vec<CaseRun>, Fault> {
     let mut runs = Vec::with_capacity(codes.len());
     while runs.len() < codes.len() && !work.stops_after(&runs) {
@@ -83,8 +84,14 @@ pub(crate) fn run(
             work,
             is_clean: true,
         };
+        let core = cores.share();
+        if let Some(core) = &core {
+            core.bring(pair.program.process());
+            core.bring(pair.tester.process());
+        }
         let n_before = runs.len();
         let result = pair.converse(codes, &mut runs);
+        drop(core);
         used.add(pair.program.reap(pair.zygotes.0.server())?);
         let Pair { tester: session, is_clean, .. } = pair;
         tester.session = Some(session);

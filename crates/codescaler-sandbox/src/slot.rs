@@ -20,6 +20,7 @@ use crate::{
     cache::Cache,
     calls,
     compiled::{Built, Workshop},
+    cores::Cores,
     job::CaseRun,
     protection::Plan,
     script::{self, Tester},
@@ -37,6 +38,7 @@ pub(crate) struct Ground {
     pub(crate) search: Vec<PathBuf>,
     toolchains: OnceLock<BTreeMap<Language, Toolchain>>,
     artifacts: Cache<Built>,
+    cores: Cores,
 }
 
 /// Compiled programs are kept up to so many bytes.
@@ -45,7 +47,7 @@ const ARTIFACT_BYTES_MAX: usize = 512 << 20;
 impl Ground {
     pub(crate) fn new(python: PathBuf, plan: Plan, search: Vec<PathBuf>) -> Ground {
         let (toolchains, artifacts) = (OnceLock::new(), Cache::new(ARTIFACT_BYTES_MAX));
-        Ground { python, plan, search, toolchains, artifacts }
+        Ground { python, plan, search, toolchains, artifacts, cores: Cores::new() }
     }
 
     /// The toolchains that are here, found once.
@@ -132,13 +134,13 @@ impl Slot {
         programs.bound(work.limits.memory_mib_max)?;
         match chunk {
             Chunk::Calls(list) => calls::run(programs, work, list, used),
-            Chunk::Texts(list) => whole::run(programs, work, list, used),
+            Chunk::Texts(list) => whole::run(programs, &ground.cores, work, (list, used)),
             Chunk::Codes(list) => {
                 let tester = match &mut self.tester {
                     Some(tester) => tester,
                     place @ None => place.insert(Tester::new(ground.zygote(Kind::Tests)?)),
                 };
-                script::run((programs, tester), work, list, used)
+                script::run((programs, tester), &ground.cores, work, (list, used))
             }
         }
     }
@@ -171,7 +173,7 @@ impl Slot {
             Err(run) => return Ok(vec![run.clone(); chunk.len()]),
         };
         match chunk {
-            Chunk::Texts(list) => workshop.run_texts(artifact, work, (list, used)),
+            Chunk::Texts(list) => workshop.run_texts(&ground.cores, artifact, work, (list, used)),
             Chunk::Calls(list)
                 if matches!(work.language, Language::JavaScript | Language::TypeScript) =>
             {
@@ -211,7 +213,7 @@ static COUNT: AtomicU64 = AtomicU64::new(0);
 impl WorkFolder {
     fn new(is_private: bool) -> Result<WorkFolder, Fault> {
         if is_private {
-            return Ok(WorkFolder { path: "/work".into(), is_on_disk: false });
+            return Ok(WorkFolder { path: "/build".into(), is_on_disk: false });
         }
         let name =
             format!("codescaler-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));

@@ -16,6 +16,7 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 
 use crate::{
     calls::ceiling,
+    cores::Cores,
     job::CaseRun,
     session::{Over, STDERR_BYTES_MAX, STDOUT_BYTES_MAX, Session, Silence, Watch, late},
     verdict::{Used, Work, has_run_out, of_output, of_signal, of_silence, of_status},
@@ -29,11 +30,15 @@ pub(crate) type Text<'a> = (&'a str, Option<(&'a str, Check)>);
 /// One verdict per test, up to where the caller wants to stop.
 pub(crate) fn run(
     zygote: &mut Zygote,
+    cores: &Cores,
     work: &Work<'_>,
-    texts: &[Text<'_>],
-    used: &mut Used,
+    (texts, used): (&[Text<'_>], &mut Used),
 ) -> Result<Vec<CaseRun>, Fault> {
     let (mut session, server) = Session::start_server(zygote, ceiling(work, 1))?;
+    let core = cores.share();
+    if let Some(core) = &core {
+        core.bring(session.process());
+    }
     let result = run_tests(&mut session, (zygote.server(), &server), work, texts);
     let exit = session.reap(zygote.server())?;
     used.add(exit);

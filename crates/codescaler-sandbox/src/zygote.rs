@@ -317,6 +317,11 @@ impl Process {
         Duration::from_nanos(wait_ns.unwrap_or(0))
     }
 
+    /// Its number on this machine, where the machine tells.
+    pub(crate) fn pid(&self) -> Option<i32> {
+        self.pid
+    }
+
     fn is_dead(&self) -> bool {
         self.dies_within(Duration::ZERO)
     }

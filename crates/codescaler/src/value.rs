@@ -47,6 +47,22 @@ pub enum Value {
 pub const VALUE_DEPTH_MAX: usize = 64;
 
 impl Value {
+    /// Whether Python takes it as a member of a set or a key: nothing in it can change.
+    pub fn is_hashable(&self) -> bool {
+        match self {
+            Value::List(_) | Value::Set(_) | Value::Dict(_) => false,
+            Value::Tuple(items) | Value::FrozenSet(items) => items.iter().all(Value::is_hashable),
+            Value::Null
+            | Value::Bool(_)
+            | Value::Int(_)
+            | Value::BigInt(_)
+            | Value::Float(_)
+            | Value::Complex(..)
+            | Value::Str(_)
+            | Value::Bytes(_) => true,
+        }
+    }
+
     /// An integer from its decimal digits: canonical, 64 bits where it fits. `None` when the text
     /// is no integer.
     pub fn int_from_digits(text: &str) -> Option<Value> {

@@ -303,7 +303,10 @@ unsafe extern "C" fn become_program(start: *mut c_void) -> i32 {
             if is_compiler { COMPILER_FILES_MAX } else { OPEN_FILES_MAX },
         ));
         if start.layers.seccomp {
-            checked(filter(start.filter.0, start.filter.1));
+            // A copy: our memory is the launcher's, and the next child has another process id.
+            let mut own = [0; FILTER_BYTES_MAX];
+            ptr::copy_nonoverlapping(start.filter.0, own.as_mut_ptr(), start.filter.1);
+            checked(filter(own.as_mut_ptr(), start.filter.1));
         }
         execveat(
             start.executable,

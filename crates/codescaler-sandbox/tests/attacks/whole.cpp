@@ -73,12 +73,12 @@ int main() { int s = socket(AF_INET, SOCK_STREAM, 0); sockaddr_in a{AF_INET, hto
 ### 40 cpp leaves files: wrong_answer
 #include <cstdio>
 #include <initializer_list>
-int main() { for (auto p : {"/tmp/codescaler-attack", "/dev/shm/codescaler-attack", "codescaler-attack", "/work/codescaler-attack"}) if (fopen(p, "w")) puts("ESCAPED"); }
+int main() { for (auto p : {"/tmp/codescaler-attack", "/dev/shm/codescaler-attack", "codescaler-attack", "/build/codescaler-attack"}) if (fopen(p, "w")) puts("ESCAPED"); }
 
 ### 41 cpp mounts, enters and maps: security_violation
 #include <sched.h>
 #include <sys/mount.h>
-int main() { unshare(CLONE_NEWUSER); mount("none", "/work", "tmpfs", 0, ""); }
+int main() { unshare(CLONE_NEWUSER); mount("none", "/build", "tmpfs", 0, ""); }
 
 ### 41 cpp system calls of 32 bits: wrong_answer security_violation crash
 int main() { asm volatile("int $0x80" ::"a"(20)); asm volatile("int $0x80" ::"a"(2)); }

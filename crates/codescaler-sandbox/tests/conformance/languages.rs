@@ -215,3 +215,19 @@ fn functions_and_methods_of_javascript_are_called() {
     let var = "var f = function(x) { return Math.random() < 2 ? x : 0 };\nconsole.log('noise');";
     calls(&f, var, &[("[7]", "7", Pass)]);
 }
+
+/// Every program may signal itself, also where it has no namespace in which it is process 1.
+#[test]
+fn programs_without_a_namespace_may_abort_one_after_another() {
+    if !is_here(Language::C) {
+        return;
+    }
+    let options = Options { slots: 1, level_max: Level::L1, ..options() };
+    let sandbox = Sandbox::start(&options).expect("a sandbox");
+    let tests = [stdio("", ""), stdio("1", ""), stdio("2", "")];
+    let abort = "#include <stdlib.h>\nint main(){abort();}";
+    let job = Job { language: Language::C, ..job(abort, &Entry::Stdio, Cases::Tests(&tests)) };
+    for case in sandbox.run(&job).expect("no fault").cases {
+        assert_eq!((case.verdict, case.detail.as_str()), (Verdict::Crash, "signal 6"));
+    }
+}

@@ -291,7 +291,7 @@ fn braces(scanner: &mut Scanner<'_>, depth: usize) -> Result<Value, LiteralError
             return Err(scanner.error("expected a string as key"));
         }
         let key = expression(scanner, depth)?;
-        if !is_hashable(&key) {
+        if !key.is_hashable() {
             return Err(unhashable);
         }
         keys.push(key);
@@ -347,7 +347,7 @@ fn call(name: &str, arguments: Vec<Value>) -> Option<Value> {
         ) => Some(items.clone()),
         Some(_) => None,
     };
-    let hashable = || elements.clone().filter(|items| items.iter().all(is_hashable));
+    let hashable = || elements.clone().filter(|items| items.iter().all(Value::is_hashable));
     Some(match name {
         "set" => Value::Set(distinct(hashable()?)),
         "frozenset" => Value::FrozenSet(distinct(hashable()?)),
@@ -390,22 +390,6 @@ fn python_float(text: &str) -> Option<f64> {
         "inf" | "infinity" | "nan" => text.parse().ok(),
         digits if digits.starts_with(|c: char| c.is_ascii_digit() || c == '.') => text.parse().ok(),
         _ => None,
-    }
-}
-
-fn is_hashable(value: &Value) -> bool {
-    match value {
-        Value::List(_) | Value::Set(_) | Value::Dict(_) => false,
-        Value::Tuple(items) => items.iter().all(is_hashable),
-        Value::Null
-        | Value::Bool(_)
-        | Value::Int(_)
-        | Value::BigInt(_)
-        | Value::Float(_)
-        | Value::Complex(..)
-        | Value::Str(_)
-        | Value::Bytes(_)
-        | Value::FrozenSet(_) => true,
     }
 }
 

@@ -207,7 +207,7 @@ fn values() -> impl Strategy<Value = Value> {
             items.clone().prop_map(Value::List),
             items.clone().prop_map(Value::Tuple),
             items.clone().prop_map(|items| {
-                Value::Set(distinct(items.into_iter().filter(is_hashable).collect()))
+                Value::Set(distinct(items.into_iter().filter(Value::is_hashable).collect()))
             }),
             items.prop_map(|items| {
                 let entries = items.into_iter().enumerate();
