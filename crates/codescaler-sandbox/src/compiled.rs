@@ -1,9 +1,13 @@
 //! Programs in languages other than Python: compiled once, then started per test by the launcher.
 
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::{
+    os::fd::{AsFd as _, BorrowedFd, OwnedFd},
+    sync::atomic::Ordering,
+};
 
 use codescaler::{
-    execution::{Fault, Verdict},
+    execution::{Fault, FaultKind, Verdict},
+    language::Language,
     problem::Limits,
 };
 
@@ -13,7 +17,7 @@ use crate::{
     job::CaseRun,
     launch::{Artifact, Launch, memory_file},
     session::{Over, Session},
-    toolchain::{self, Toolchain},
+    toolchain::{self, Toolchain, hint, smallest},
     verdict::{Used, Work, shortened},
     whole::{Ended, Streams, Text, run_test},
     wire::{Feed, Tap},
@@ -43,8 +47,26 @@ impl Workshop<'_> {
     /// Compiles a program.
     ///
     /// # Errors
-    /// Our side broke; what the compiler says of the program is no error.
-    pub(crate) fn build(&mut self, program: &str) -> Result<Built, Fault> {
+    /// Our side broke, or the compiler did: it refuses the smallest program, too. What it says of
+    /// this program is no error.
+    pub(crate) fn build(&mut self, language: Language, program: &str) -> Result<Built, Fault> {
+        let built = self.compile(program)?;
+        if built.is_err() && !self.toolchain.has_compiled.load(Ordering::Relaxed) {
+            let smallest = smallest(language).expect("what has a toolchain has a smallest program");
+            if let Err(CaseRun { detail, .. }) = self.compile(smallest)? {
+                let path = self.toolchain.path().display();
+                let message = format!(
+                    "programs in {language} cannot be compiled: {path} does not work here ({detail}); {}",
+                    hint(language)
+                );
+                return Err(Fault { kind: FaultKind::Missing, message });
+            }
+        }
+        self.toolchain.has_compiled.store(true, Ordering::Relaxed);
+        Ok(built)
+    }
+
+    fn compile(&mut self, program: &str) -> Result<Built, Fault> {
         let io = |error| io_fault("cannot make pipes for a compiler", &error);
         self.launcher.bound(COMPILER_LIMITS.memory_mib_max)?;
         let build = self.toolchain.build(program);

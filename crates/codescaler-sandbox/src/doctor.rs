@@ -17,7 +17,7 @@ use crate::{
     job::{Cases, Job},
     protection::Protection,
     sandbox::{Options, Sandbox, StartError},
-    toolchain::{Toolchain, hint},
+    toolchain::{Toolchain, hint, smallest},
 };
 
 /// What this machine offers to programs, and what it lacks.
@@ -139,28 +139,6 @@ pub fn doctor(search: &[PathBuf]) -> Report {
         }
     }
     report
-}
-
-/// A program that says `fine`; `None` for languages that the sandbox does not run that way.
-fn smallest(language: Language) -> Option<&'static str> {
-    Some(match language {
-        Language::C => "#include <stdio.h>\nint main() { puts(\"fine\"); }",
-        Language::Cpp => "#include <iostream>\nint main() { std::cout << \"fine\"; }",
-        Language::Go => "package main\nimport \"fmt\"\nfunc main() { fmt.Println(\"fine\") }",
-        Language::Java => {
-            "class A { public static void main(String[] a) { System.out.println(\"fine\"); } }"
-        }
-        Language::JavaScript => "console.log('fine')",
-        Language::TypeScript => "const text: string = 'fine'; console.log(text)",
-        Language::Rust => "fn main() { println!(\"fine\") }",
-        Language::Python
-        | Language::CSharp
-        | Language::Kotlin
-        | Language::Php
-        | Language::Ruby
-        | Language::Scala
-        | Language::Swift => return None,
-    })
 }
 
 /// Whether a program can really be built and run.

@@ -20,7 +20,7 @@ use crate::{
     zygote::{Ceiling, Role, Zygote, worker_fault},
 };
 
-/// What test code may use by itself. It is trusted, but an endless loop in it must not hold us.
+/// What test code may use at most.
 const TESTER_LIMITS: Limits = Limits { cpu_ms_max: 60_000, memory_mib_max: 4096 };
 
 /// A process that runs test code, and the zygote that forks it.
@@ -31,6 +31,12 @@ pub(crate) struct Tester {
     pub(crate) zygote: Zygote,
     session: Option<Session>,
     n_tests: u64,
+}
+
+/// What one test may use. Answers can make it go on for ever, which must not hold a slot for long.
+fn tester_limits(program: Limits) -> Limits {
+    let cpu_ms_max = (3 * program.cpu_ms_max).clamp(10_000, TESTER_LIMITS.cpu_ms_max);
+    Limits { cpu_ms_max, ..TESTER_LIMITS }
 }
 
 /// Tests after which a tester's process is replaced.
@@ -150,7 +156,7 @@ impl Pair<'_> {
     /// Runs one test: relays questions and answers until the tester is done.
     fn test(&mut self, code: &str, watch: &mut Watch) -> Result<Outcome, Fault> {
         let server = self.zygotes.1.server();
-        let mut tester_watch = Watch::start(self.tester.process(), TESTER_LIMITS);
+        let mut tester_watch = Watch::start(self.tester.process(), tester_limits(self.work.limits));
         self.tester.forget_output();
         self.tester.send(b'T', 1, code.as_bytes())?;
         let mut out_of_memory = false;

@@ -164,7 +164,7 @@ impl Slot {
         hasher.update(work.program.as_bytes());
         let key = hasher.finalize().into();
         let (built, _) = ground.artifacts.get_or_make(key, || {
-            let built = workshop.build(work.program)?;
+            let built = workshop.build(work.language, work.program)?;
             let n_bytes = built.as_ref().map_or(0, |artifact| artifact.n_bytes);
             Ok((built, n_bytes + work.program.len() + 256))
         })?;

@@ -5,6 +5,7 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::atomic::AtomicBool,
 };
 
 use codescaler::language::Language;
@@ -43,7 +44,7 @@ impl Tool {
 }
 
 /// What turns a program in some language into something that runs.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Toolchain {
     tool: Tool,
     /// The compiler; for JavaScript, what checks the syntax.
@@ -54,6 +55,8 @@ pub(crate) struct Toolchain {
     script: Option<PathBuf>,
     /// Folders that both may read.
     pub(crate) folders: Vec<PathBuf>,
+    /// Whether anything was compiled with it: then what it refuses is the program's fault.
+    pub(crate) has_compiled: AtomicBool,
 }
 
 /// How a program is compiled.
@@ -94,6 +97,7 @@ impl Toolchain {
             runner: None,
             script: None,
             folders: ["/usr", "/lib", "/lib64", "/bin", "/etc/alternatives"].map(Into::into).into(),
+            has_compiled: AtomicBool::new(false),
         };
         match tool {
             Tool::C => toolchain.compiler = find("cc").or_else(|_| find("gcc"))?,
@@ -305,6 +309,28 @@ impl Toolchain {
     pub(crate) fn is_virtual_machine(&self) -> bool {
         self.overhead_mib() > 0
     }
+}
+
+/// A program that says `fine`; `None` for languages that the sandbox does not run that way.
+pub(crate) fn smallest(language: Language) -> Option<&'static str> {
+    Some(match language {
+        Language::C => "#include <stdio.h>\nint main() { puts(\"fine\"); }",
+        Language::Cpp => "#include <iostream>\nint main() { std::cout << \"fine\"; }",
+        Language::Go => "package main\nimport \"fmt\"\nfunc main() { fmt.Println(\"fine\") }",
+        Language::Java => {
+            "class A { public static void main(String[] a) { System.out.println(\"fine\"); } }"
+        }
+        Language::JavaScript => "console.log('fine')",
+        Language::TypeScript => "const text: string = 'fine'; console.log(text)",
+        Language::Rust => "fn main() { println!(\"fine\") }",
+        Language::Python
+        | Language::CSharp
+        | Language::Kotlin
+        | Language::Php
+        | Language::Ruby
+        | Language::Scala
+        | Language::Swift => return None,
+    })
 }
 
 /// How to get a language's tools.

@@ -233,6 +233,25 @@ fn script_tests() -> Vec<Test> {
     vec![Test::Script { code }]
 }
 
+/// 56: knowing the visible tests by heart is worth nothing on others.
+#[test]
+fn what_is_known_by_heart_helps_with_no_other_test() {
+    let _alone = alone();
+    let sandbox = Sandbox::start(&Options::default()).unwrap();
+    let entry = Entry::Function { name: "f".to_owned() };
+    let job = Job {
+        program: &format!("def f(x): return {{7: '{ANSWER}'}}.get(x)"),
+        prelude: "",
+        language: Language::Python,
+        entry: &entry,
+        cases: Cases::Tests(&call_tests()),
+        limits: LIMITS,
+        stop_at_first_failure: false,
+    };
+    let verdicts = sandbox.run(&job).unwrap().cases.into_iter().map(|case| case.verdict);
+    assert_eq!(verdicts.collect::<Vec<_>>(), [Verdict::Pass, Verdict::WrongAnswer]);
+}
+
 /// Whether programs in a language can be run here; says so if not.
 #[expect(clippy::print_stdout, reason = "a skipped test says so")]
 fn is_here(language: Language) -> bool {

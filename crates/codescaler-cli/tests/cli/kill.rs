@@ -1,9 +1,10 @@
-//! Kill -9 at any moment, run the same command again: the files are those of an uninterrupted run.
+//! Kill -9 at any moment, or fill the disk, and run the same command again: the files are those of
+//! an uninterrupted run.
 
 use std::{
     fs,
     path::Path,
-    process::Stdio,
+    process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
@@ -51,4 +52,27 @@ fn exec_resumes_to_the_same_bytes() {
     assert_eq!(transcript(&resumed, EXEC).lines().last(), Some("exit 0"));
     assert_eq!(fs::read(resumed.join("x.jsonl")).unwrap(), expected);
     assert!(!resumed.join("x.jsonl.part").exists());
+}
+
+/// No file can have more than 512 bytes, then 1024: as on a full disk, where something is freed.
+#[test]
+fn a_full_disk_loses_nothing() {
+    const SCORE: &str =
+        "score --problems problems.jsonl --candidates candidates.jsonl --out x.jsonl --quiet";
+    let (whole, full) = (folder("disk-whole"), folder("disk-full"));
+    write_pool(&whole, 40);
+    write_pool(&full, 40);
+    assert_eq!(transcript(&whole, SCORE).lines().last(), Some("exit 0"));
+    for n_blocks in [1, 2] {
+        let shell = format!("trap '' XFSZ; ulimit -f {n_blocks}; exec \"$0\" {SCORE}");
+        let shell = ["-c", &shell, env!("CARGO_BIN_EXE_codescaler")];
+        let output = Command::new("sh").args(shell).current_dir(&full).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(3), "{said}");
+        assert!(said.contains("cannot write x.jsonl"), "{said}");
+        assert!(!full.join("x.jsonl").exists());
+    }
+    assert_eq!(transcript(&full, SCORE).lines().last(), Some("exit 0"));
+    let read = |folder: &Path| fs::read(folder.join("x.jsonl")).unwrap();
+    assert_eq!(read(&full), read(&whole));
 }

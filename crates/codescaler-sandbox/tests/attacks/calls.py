@@ -521,6 +521,14 @@ os.environ["TZ"] = "Asia/Tokyo"
 time.tzset()
 def f(x): return None
 
+### 49 looks for signs of what judges it: wrong_answer
+import os, sys, threading
+def f(x):
+    signs = [*sys.argv, *sys.modules, *sys.path, *os.environ, *os.environ.values(), __name__]
+    signs += [str(globals().get("__file__")), threading.current_thread().name]
+    text = " ".join(signs).lower()
+    return "ESCAPED" if any(w in text for w in ("codescaler", "hidden", "visible", "verdict")) else None
+
 ### 50 changes its input: wrong_answer
 def f(x):
     import ctypes

@@ -1,5 +1,7 @@
 //! Languages other than Python: the same behaviours in each that is installed.
 
+use std::{fs, path::PathBuf};
+
 use super::*;
 
 /// A program for each behaviour, in one language.
@@ -229,5 +231,23 @@ fn programs_without_a_namespace_may_abort_one_after_another() {
     let job = Job { language: Language::C, ..job(abort, &Entry::Stdio, Cases::Tests(&tests)) };
     for case in sandbox.run(&job).expect("no fault").cases {
         assert_eq!((case.verdict, case.detail.as_str()), (Verdict::Crash, "signal 6"));
+    }
+}
+
+/// A compiler that refuses everything is our fault, and no program's.
+#[test]
+fn a_broken_compiler_is_a_fault() {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("broken-compiler");
+    fs::create_dir_all(&folder).expect("a folder");
+    fs::copy("/bin/false", folder.join("cc")).expect("every system has one");
+    let options = Options { slots: 1, search: vec![folder], ..options() };
+    let sandbox = Sandbox::start(&options).expect("a sandbox");
+    for program in ["int main(){}", "int main("] {
+        let tests = [stdio("", "")];
+        let job =
+            Job { language: Language::C, ..job(program, &Entry::Stdio, Cases::Tests(&tests)) };
+        let fault = sandbox.run(&job).expect_err("nothing compiles");
+        assert_eq!(fault.kind, FaultKind::Missing, "{fault}");
+        assert!(fault.message.contains("does not work here"), "{fault}");
     }
 }
