@@ -189,6 +189,7 @@ fn standard_streams_are_real() {
         "import sys\nsys.setrecursionlimit(10**6)\ndef f(n): return n and f(n - 1)\nf(50000)\nprint('out')",
         "import dataclasses\n@dataclasses.dataclass\nclass A:\n    x: 'int' = 1\nA()\nprint('out')",
         "from __future__ import annotations\nx: Undefined = 1\nprint('out')",
+        "import io, sys\ndef f(): 'Says.'\nsys.stdout = io.StringIO()\nhelp(f)\nsys.stdout = sys.__stdout__\nprint('out')",
     ] {
         whole(program, Verdict::Pass, "");
     }
@@ -313,6 +314,10 @@ fn a_prelude_stands_before_the_program() {
     let lacking = format!("from no_such_module import thing\n{prelude}\nimport no_other");
     assert_eq!(run(&lacking, program), Verdict::Pass);
     assert_eq!(run(&lacking, "def f(x): return thing(x)"), Verdict::RuntimeError);
+    // Python's own bound of recursion holds, unless the prelude says otherwise.
+    let deep = "def f(x, n=2000): return f(x, n - 1) if n else 2 * x";
+    assert_eq!(run("import sys", deep), Verdict::RuntimeError);
+    assert_eq!(run("import sys\nsys.setrecursionlimit(5000)", deep), Verdict::Pass);
 }
 
 #[test]

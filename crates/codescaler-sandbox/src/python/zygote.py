@@ -175,7 +175,6 @@ def program_globals(spec, name):
     sys.modules[name] = module
     if spec["prelude"]:
         run_prelude(spec["prelude"], names)
-        sys.setrecursionlimit(RECURSION_MAX)
     return names
 
 
@@ -397,7 +396,8 @@ def start():
     confine_zygote()
     FORKS = ctypes.byref(fork_plan())
     # What the `site` module would have put there, and programs use.
-    vars(__builtins__).update(exit=sys.exit, quit=sys.exit)
+    helper = __import__("_sitebuiltins")._Helper()
+    vars(__builtins__).update(exit=sys.exit, quit=sys.exit, help=helper)
     # No trace of the harness where programs look first. (What protects us is not here.)
     for module in ("ctypes", "ctypes._endian", "_ctypes"):
         del sys.modules[module]
