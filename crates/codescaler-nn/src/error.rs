@@ -116,27 +116,33 @@ pub enum LoadErrorKind {
     NotAScorer,
 }
 
-/// Scoring could not give every candidate a score.
+/// A candidate of a group could not be scored.
+#[derive(Debug, thiserror::Error)]
+#[error("candidate {index}")]
+pub struct GroupError {
+    /// Which candidate, counted from 0.
+    pub index: usize,
+    /// Why.
+    pub source: ScoreError,
+}
+
+/// Why an item has no score.
 #[derive(Debug, thiserror::Error)]
 pub enum ScoreError {
-    /// One item is longer than allowed. Nothing is cut silently.
-    #[error(
-        "candidate {index} makes {tokens} tokens, more than the {tokens_max} allowed; shorten it or raise the limit"
-    )]
+    /// The item is longer than allowed, and the policy trims nothing or too little would be left.
+    #[error("{tokens} tokens, more than the {tokens_max} allowed")]
     TooLong {
-        /// Which candidate, counted from 0.
-        index: usize,
         /// Tokens of the whole item, prompt included.
         tokens: usize,
         /// The limit.
         tokens_max: usize,
     },
+    /// There is no program to judge: it is empty or blank.
+    #[error("the program is empty")]
+    NoProgram,
     /// The template made no token of this item.
-    #[error("candidate {index} makes no token")]
-    Empty {
-        /// Which candidate, counted from 0.
-        index: usize,
-    },
+    #[error("the chat template makes no token")]
+    Empty,
     /// The chat template refused the messages.
     #[error("the chat template failed: {0}")]
     Template(String),
@@ -144,9 +150,6 @@ pub enum ScoreError {
     #[error("the tokenizer failed: {0}")]
     Tokenizer(String),
     /// The score is infinite or not a number: the weights or the arithmetic are broken.
-    #[error("candidate {index} has a score that is not finite; the weights are probably damaged")]
-    NotFinite {
-        /// Which candidate, counted from 0.
-        index: usize,
-    },
+    #[error("the score is not finite; the weights are probably damaged")]
+    NotFinite,
 }

@@ -9,6 +9,8 @@
 mod config;
 mod error;
 mod reward;
+mod item;
+mod identity;
 mod text;
 mod weights;
 mod network;
@@ -22,7 +24,9 @@ mod parallel;
 mod reference;
 
 pub use config::{DecoderConfig, Rope, RopeScaling};
-pub use error::{LoadError, LoadErrorKind, ScoreError};
+pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
+pub use identity::identify;
+pub use item::{Item, Part, TooLong, Trimmed};
 pub use kernel::{Isa, Precision, gflops};
 pub use reward::{Kernels, Options, Progress, RewardModel};
 pub use text::{Message, TextEncoder};

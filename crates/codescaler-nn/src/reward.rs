@@ -1,12 +1,16 @@
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::num::NonZeroUsize;
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::thread;
 
-use crate::decoder::{Decoder, Prefix};
-use crate::error::{LoadError, LoadErrorKind, ScoreError};
+use crate::decoder::Decoder;
+use crate::error::{GroupError, LoadError, LoadErrorKind, ScoreError};
+use crate::item::{Item, TooLong};
 use crate::kernel::{Isa, Precision};
 use crate::network::HeadKind;
-use crate::text::{Message, TextEncoder};
+use crate::text::TextEncoder;
 
 /// How a reward model is loaded and run. `Options::default()` is the best this machine has.
 #[derive(Debug, Clone)]
@@ -17,7 +21,8 @@ pub struct Options {
     pub precision: Precision,
     /// Threads that share the work.
     pub threads: NonZeroUsize,
-    /// The longest item, prompt included, in tokens. Longer ones are an error, never cut.
+    /// The longest item, prompt included, in tokens; at most the positions that the weights were
+    /// trained for. What happens to longer ones, [`TooLong`] says.
     pub tokens_max: usize,
     /// Tokens that are computed side by side: bounds the memory of a batch.
     pub tokens_per_batch: usize,
@@ -46,13 +51,15 @@ pub struct RewardModel {
     tokens_per_batch: usize,
 }
 
-/// What has been done of one group, in tokens; shared ones count once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Progress {
-    /// Tokens computed so far.
+/// What has been done of one group.
+#[derive(Debug, Clone, Copy)]
+pub struct Progress<'a> {
+    /// Tokens computed so far; shared ones count once.
     pub tokens_done: usize,
     /// Tokens in all.
     pub tokens_total: usize,
+    /// Scores that this step made known, each with its candidate.
+    pub ready: &'a [(usize, f32)],
 }
 
 /// Which kernels are used.
@@ -81,45 +88,87 @@ impl RewardModel {
             HeadKind::LanguageModel => return Err(LoadError::at(dir, LoadErrorKind::NotAScorer)),
         }
         let text = TextEncoder::load(dir, decoder.config.vocab)?;
-        let Options { tokens_max, tokens_per_batch, .. } = *options;
+        let tokens_max = options.tokens_max.min(decoder.config.positions_max);
+        let tokens_per_batch = options.tokens_per_batch;
         Ok(Self { decoder, text, tokens_max, tokens_per_batch })
     }
 
     /// Scores the candidates of one problem: user says `prompt`, assistant says the bare program.
-    ///
-    /// What all items begin with is computed once. Scores come in the order of `candidates`.
+    /// Scores come in the order of `candidates`; nothing is trimmed.
     ///
     /// # Errors
-    /// When an item is too long or makes no token, when the template refuses it, and when a score
-    /// is not finite.
+    /// When a program is empty, when an item is too long or refused by the template or the
+    /// tokenizer, and when a score is not finite.
     pub fn score_group(
         &self,
         prompt: &str,
         candidates: &[&str],
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Vec<f32>, ScoreError> {
-        let items = candidates.iter().enumerate();
-        let items = items.map(|(index, program)| self.encode(index, prompt, program));
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Vec<f32>, GroupError> {
+        let items = candidates.iter().enumerate().map(|(index, program)| {
+            let item = self.item(prompt, program, TooLong::Error);
+            item.map_err(|source| GroupError { index, source })
+        });
         let items = items.collect::<Result<Vec<_>, _>>()?;
-        let shared = common_prefix(&items);
-        let total = shared + items.iter().map(|item| item.len() - shared).sum::<usize>();
-        let mut done = 0;
-        let mut report = |tokens: usize| {
-            done += tokens;
-            progress(Progress { tokens_done: done, tokens_total: total });
-        };
-        let prefix = (shared > 0).then(|| self.decoder.prefix(&items[0][..shared]));
-        report(shared);
-        let tails: Vec<&[u32]> = items.iter().map(|item| &item[shared..]).collect();
-        let mut scores = Vec::with_capacity(tails.len());
-        for batch in batches(&tails, self.tokens_per_batch) {
-            scores.extend(self.score_batch(prefix.as_ref(), batch));
-            report(batch.iter().map(|tail| tail.len()).sum());
+        let mut scores = vec![0.0; items.len()];
+        self.score_items(&items.iter().collect::<Vec<_>>(), &mut |step| {
+            for &(index, score) in step.ready {
+                scores[index] = score;
+            }
+            progress(step);
+            ControlFlow::Continue(())
+        })?;
+        Ok(scores)
+    }
+
+    /// Scores the items of one problem, in order; each score is handed out with the batch it was
+    /// computed in, and a break stops the work there.
+    ///
+    /// What all items begin with is computed once, and so are equal items. Items whose problem
+    /// was trimmed share among themselves, so that they cost the others nothing.
+    ///
+    /// # Errors
+    /// When a score is not finite.
+    pub fn score_items(
+        &self,
+        items: &[&Item],
+        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<(), GroupError> {
+        let (whole, trimmed) = distinct(items).into_iter().partition(|d| d.item.shares());
+        let groups: [Vec<Distinct<'_>>; 2] = [whole, trimmed];
+        let groups = groups.map(|group| (common_prefix(&group), group));
+        let tokens_total = groups.iter().map(|(shared, group)| {
+            shared + group.iter().map(|d| d.item.tokens().len() - shared).sum::<usize>()
+        });
+        let (mut tokens_done, tokens_total) = (0, tokens_total.sum::<usize>());
+        for (shared, group) in groups {
+            let prefix =
+                (shared > 0).then(|| self.decoder.prefix(&group[0].item.tokens()[..shared]));
+            tokens_done += shared;
+            let mut group = &group[..];
+            while !group.is_empty() {
+                let n =
+                    batch_len(group.iter().map(|d| d.tail(shared).len()), self.tokens_per_batch);
+                let (batch, rest) = group.split_at(n);
+                let tails: Vec<&[u32]> = batch.iter().map(|d| d.tail(shared)).collect();
+                let outputs = self.decoder.forward(prefix.as_ref(), &tails);
+                let mut ready = Vec::new();
+                for (output, distinct) in outputs.iter().zip(batch) {
+                    if !output[0].is_finite() {
+                        let index = distinct.places[0];
+                        return Err(GroupError { index, source: ScoreError::NotFinite });
+                    }
+                    ready.extend(distinct.places.iter().map(|&index| (index, output[0])));
+                }
+                tokens_done += tails.iter().map(|tail| tail.len()).sum::<usize>();
+                let step = Progress { tokens_done, tokens_total, ready: &ready };
+                if progress(step).is_break() {
+                    return Ok(());
+                }
+                group = rest;
+            }
         }
-        match scores.iter().position(|score| !score.is_finite()) {
-            None => Ok(scores),
-            Some(index) => Err(ScoreError::NotFinite { index }),
-        }
+        Ok(())
     }
 
     /// What scores are computed with.
@@ -127,53 +176,74 @@ impl RewardModel {
         self.decoder.kernels()
     }
 
-    /// The text that is scored, and its tokens.
-    fn encode(&self, index: usize, prompt: &str, program: &str) -> Result<Vec<u32>, ScoreError> {
-        let messages = [
-            Message { role: "user", content: prompt },
-            Message { role: "assistant", content: program },
-        ];
-        let tokens = self.text.encode(&self.text.render(&messages)?)?;
-        let tokens_max = self.tokens_max.min(self.decoder.config.positions_max);
-        match tokens.len() {
-            0 => Err(ScoreError::Empty { index }),
-            n if n > tokens_max => Err(ScoreError::TooLong { index, tokens: n, tokens_max }),
-            _ => Ok(tokens),
-        }
+    /// The longest item, in tokens.
+    pub fn tokens_max(&self) -> usize {
+        self.tokens_max
     }
 
-    fn score_batch(&self, prefix: Option<&Prefix>, tails: &[&[u32]]) -> Vec<f32> {
-        let outputs = self.decoder.forward(prefix, tails);
-        outputs.into_iter().map(|output| output[0]).collect()
+    /// Prompt and program as one item, trimmed as `too_long` says.
+    ///
+    /// # Errors
+    /// When the program is empty, when the item is too long and may not be trimmed (or not that
+    /// much), and when the template or the tokenizer refuses it.
+    pub fn item(&self, prompt: &str, program: &str, too_long: TooLong) -> Result<Item, ScoreError> {
+        Item::new(&self.text, (prompt, program), self.tokens_max, too_long)
     }
+}
+
+/// An item and the places in its group where it stands.
+struct Distinct<'a> {
+    item: &'a Item,
+    places: Vec<usize>,
+}
+
+impl<'a> Distinct<'a> {
+    fn tail(&self, shared: usize) -> &'a [u32] {
+        &self.item.tokens()[shared..]
+    }
+}
+
+/// Equal items once, in the order of their first places.
+fn distinct<'a>(items: &[&'a Item]) -> Vec<Distinct<'a>> {
+    let mut found: Vec<Distinct<'_>> = Vec::with_capacity(items.len());
+    let mut known = BTreeMap::new();
+    for (index, &item) in items.iter().enumerate() {
+        match known.entry(item.tokens()) {
+            Entry::Occupied(at) => {
+                let at: usize = *at.get();
+                found[at].places.push(index);
+            }
+            Entry::Vacant(vacant) => {
+                vacant.insert(found.len());
+                found.push(Distinct { item, places: vec![index] });
+            }
+        }
+    }
+    found
 }
 
 /// How many tokens all items begin with, at least one short of each item: the last token is the
 /// one that is scored. 0 for one item alone, which has nobody to share with.
-fn common_prefix(items: &[Vec<u32>]) -> usize {
+fn common_prefix(items: &[Distinct<'_>]) -> usize {
     let [first, others @ ..] = items else { return 0 };
-    let common = |other: &Vec<u32>| {
-        let same = first.iter().zip(other).take_while(|(a, b)| a == b).count();
-        same.min(other.len() - 1)
+    let first = first.tail(0);
+    let common = |other: &Distinct<'_>| {
+        let same = first.iter().zip(other.tail(0)).take_while(|(a, b)| a == b).count();
+        same.min(other.tail(0).len() - 1)
     };
     let shortest = others.iter().map(common).min();
     shortest.map_or(0, |shortest| shortest.min(first.len() - 1))
 }
 
-/// Cuts into runs of at most `tokens_max` tokens, or of one item where that alone has more.
-fn batches<'a, 'b>(mut items: &'a [&'b [u32]], tokens_max: usize) -> Vec<&'a [&'b [u32]]> {
-    let mut batches = Vec::new();
-    while !items.is_empty() {
-        let mut tokens = 0;
-        let fits = items.iter().take_while(|item| {
-            tokens += item.len();
-            tokens <= tokens_max
-        });
-        let (batch, rest) = items.split_at(fits.count().max(1));
-        batches.push(batch);
-        items = rest;
-    }
-    batches
+/// How many of the first items have at most `tokens_max` tokens together; 1 where that alone has
+/// more.
+fn batch_len(lengths: impl Iterator<Item = usize>, tokens_max: usize) -> usize {
+    let mut tokens = 0;
+    let fits = lengths.take_while(|length| {
+        tokens += length;
+        tokens <= tokens_max
+    });
+    fits.count().max(1)
 }
 
 #[cfg(test)]
@@ -185,46 +255,101 @@ mod tests {
         [env!("CARGO_MANIFEST_DIR"), "fixtures", family].iter().collect()
     }
 
-    #[track_caller]
-    fn check_batches(lengths: &[usize], tokens_max: usize, expected: &[usize]) {
-        let items: Vec<Vec<u32>> = lengths.iter().map(|&n| vec![0; n]).collect();
-        let items: Vec<&[u32]> = items.iter().map(|item| &item[..]).collect();
-        let found: Vec<usize> = batches(&items, tokens_max).iter().map(|b| b.len()).collect();
-        assert_eq!(found, expected);
+    fn item(tokens: &[u32]) -> Item {
+        Item::of_tokens(tokens.to_vec())
     }
 
     #[test]
     fn batches_keep_the_budget() {
-        check_batches(&[], 10, &[]);
-        check_batches(&[4, 6, 1], 10, &[2, 1]);
-        check_batches(&[40, 6, 1], 10, &[1, 2]);
+        let check = |lengths: &[usize], expected| {
+            assert_eq!(batch_len(lengths.iter().copied(), 10), expected);
+        };
+        check(&[4, 6, 1], 2);
+        check(&[40, 6, 1], 1);
+        check(&[6, 1], 2);
+    }
+
+    #[test]
+    fn equal_items_are_one_and_keep_the_order_of_their_first_places() {
+        let items = [item(&[7, 1]), item(&[2, 1]), item(&[7, 1]), item(&[1])];
+        let items: Vec<&Item> = items.iter().collect();
+        let places: Vec<_> = distinct(&items).into_iter().map(|d| d.places).collect();
+        assert_eq!(places, [vec![0, 2], vec![1], vec![3]]);
+    }
+
+    #[track_caller]
+    fn check_prefix(items: &[&[u32]], expected: usize) {
+        let items: Vec<Item> = items.iter().map(|tokens| item(tokens)).collect();
+        let items: Vec<Distinct<'_>> =
+            items.iter().map(|item| Distinct { item, places: vec![0] }).collect();
+        assert_eq!(common_prefix(&items), expected);
     }
 
     #[test]
     fn a_prefix_leaves_every_item_a_token() {
-        assert_eq!(common_prefix(&[vec![1, 2, 3], vec![1, 2, 4, 5]]), 2);
-        assert_eq!(common_prefix(&[vec![1, 2], vec![1, 2, 4, 5]]), 1);
-        assert_eq!(common_prefix(&[vec![1, 2, 3], vec![1, 2, 3]]), 2);
-        assert_eq!(common_prefix(&[vec![1, 2, 3]]), 0);
-        assert_eq!(common_prefix(&[]), 0);
+        check_prefix(&[&[1, 2, 3], &[1, 2, 4, 5]], 2);
+        check_prefix(&[&[1, 2], &[1, 2, 4, 5]], 1);
+        check_prefix(&[&[1, 2, 3], &[1, 2, 3, 4]], 2);
+        check_prefix(&[&[1, 2, 3]], 0);
+        check_prefix(&[], 0);
     }
 
     #[test]
     fn one_candidate_alone_scores_as_in_the_group() {
-        let programs = ["print(1)", "print(2)\n", "", "import sys\nprint(sys.stdin.read())"];
+        let programs =
+            ["print(1)", "print(2)\n", "x", "import sys\nprint(sys.stdin.read())", "print(1)"];
         for family in ["qwen2", "qwen3", "llama", "acecode"] {
             let small = Options { tokens_per_batch: 20, ..Options::default() };
             let large = Options { threads: NonZeroUsize::MIN, ..Options::default() };
             let small = RewardModel::load(&dir(family), &small).unwrap();
             let large = RewardModel::load(&dir(family), &large).unwrap();
-            let mut seen = Vec::new();
-            let scores = small.score_group("Add.", &programs, &mut |p| seen.push(p)).unwrap();
+            let (mut ready, mut last) = (0, (0, 1));
+            let mut see = |step: Progress<'_>| {
+                ready += step.ready.len();
+                last = (step.tokens_done, step.tokens_total);
+            };
+            let scores = small.score_group("Add.", &programs, &mut see).unwrap();
             for (program, score) in programs.iter().zip(scores) {
                 let alone = large.score_group("Add.", &[program], &mut |_| ()).unwrap();
                 assert_eq!(alone[0].to_bits(), score.to_bits(), "{family}");
             }
-            assert_eq!(seen.last().unwrap().tokens_done, seen[0].tokens_total);
+            assert_eq!((ready, last.0), (programs.len(), last.1));
         }
+    }
+
+    #[test]
+    fn a_break_stops_and_a_trimmed_item_scores_as_alone() {
+        let options = Options { tokens_max: 600, tokens_per_batch: 1, ..Options::default() };
+        let reward_model = RewardModel::load(&dir("qwen3"), &options).unwrap();
+        let prompt: String = (0..50).map(|i| format!("line {i}\n")).collect();
+        let long = "x += 1\n".repeat(50);
+        let items: Vec<Item> = ["print(1)", &long, "print(2)", &long[7..]]
+            .iter()
+            .map(|program| reward_model.item(&prompt, program, TooLong::TrimProblem).unwrap())
+            .collect();
+        let shares: Vec<bool> = items.iter().map(Item::shares).collect();
+        assert_eq!(shares, [true, false, true, false]);
+        let run = |items: &[&Item], stop_after: usize| {
+            let mut seen = Vec::new();
+            let result = reward_model.score_items(items, &mut |step| {
+                seen.extend(step.ready.iter().map(|&(index, score)| (index, score.to_bits())));
+                if seen.len() < stop_after {
+                    ControlFlow::Continue(())
+                } else {
+                    ControlFlow::Break(())
+                }
+            });
+            result.unwrap();
+            seen
+        };
+        let all: Vec<&Item> = items.iter().collect();
+        let together = run(&all, usize::MAX);
+        let order: Vec<usize> = together.iter().map(|&(index, _)| index).collect();
+        assert_eq!(order, [0, 2, 1, 3]);
+        for (index, score) in &together {
+            assert_eq!(run(&[all[*index]], usize::MAX), [(0, *score)]);
+        }
+        assert_eq!(run(&all, 2), together[..2]);
     }
 
     #[track_caller]
@@ -248,7 +373,11 @@ mod tests {
         let strict = RewardModel::load(&dir("qwen3"), &options).unwrap();
         check_error(
             strict.score_group("Add.", &["print(input())"], &mut |_| ()),
-            "candidate 0 makes 41 tokens, more than the 10 allowed; shorten it or raise the limit",
+            "candidate 0: 41 tokens, more than the 10 allowed",
+        );
+        check_error(
+            strict.score_group("Add.", &[" \n"], &mut |_| ()),
+            "candidate 0: the program is empty",
         );
     }
 }

@@ -1,6 +1,7 @@
 //! From messages to tokens: the reward model's own chat template and its own tokenizer.
 
 use std::fs;
+use std::ops::Range;
 use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
@@ -91,6 +92,17 @@ impl TextEncoder {
         let encoding = self.tokenizer.encode_fast(text, false);
         let encoding = encoding.map_err(|source| ScoreError::Tokenizer(source.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// Where the tokens of `text` stand in it, in bytes. Spans may overlap where one character
+    /// makes several tokens, and leave blanks out.
+    ///
+    /// # Errors
+    /// When the tokenizer refuses the text.
+    pub(crate) fn spans(&self, text: &str) -> Result<Vec<Range<usize>>, ScoreError> {
+        let encoding = self.tokenizer.encode(text, false);
+        let encoding = encoding.map_err(|source| ScoreError::Tokenizer(source.to_string()))?;
+        Ok(encoding.get_offsets().iter().map(|&(start, end)| start..end).collect())
     }
 }
 
