@@ -219,7 +219,7 @@ mod tests {
             .collect();
         expect![[r#"
             codescaler -> 
-            codescaler-cli -> codescaler codescaler-extract codescaler-sandbox
+            codescaler-cli -> codescaler codescaler-extract codescaler-nn codescaler-sandbox
             codescaler-extract -> codescaler
             codescaler-nn -> 
             codescaler-sandbox -> codescaler

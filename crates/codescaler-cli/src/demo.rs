@@ -25,7 +25,7 @@ use crate::{
     files::{Joined, Problems, read_all, write_whole},
     groups::Groups,
     rundir::{Cost, RunDir},
-    score::{Scorer, score_all},
+    score::{Linear, Scorer, score_all},
     select::{select_all, write_selections},
     table::percent,
     terminal::Terminal,
@@ -80,7 +80,7 @@ struct Demo<'a> {
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
-    let scorer = Scorer::linear(None)?;
+    let scorer = Scorer::Linear(Linear::open(None)?);
     let sandbox = options.sandbox.start(terminal)?;
     let run = RunDir::open(
         &options.out,

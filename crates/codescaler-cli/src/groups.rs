@@ -17,7 +17,7 @@ use crate::{
     failure::Failure,
     files::{Candidates, Joined, Problems, records},
     program::program_of,
-    score::Scorer,
+    score::Linear,
     stage::Item,
     terminal::check_interrupt,
 };
@@ -74,7 +74,7 @@ impl<'a> Groups<'a> {
         problems: &'a Problems,
         candidates: Candidates<'a>,
         policy: Policy,
-        scorer: Option<&Scorer>,
+        scorer: Option<&Linear>,
     ) -> Result<Groups<'a>, Failure> {
         let list: Vec<Group<'a>> =
             problems.iter().map(|problem| Group { problem, members: Vec::new() }).collect();

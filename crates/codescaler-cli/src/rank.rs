@@ -5,27 +5,29 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use clap::Args;
 use codescaler::{
+    candidate::{Candidate, Source},
     example::examples,
     language::Language,
     problem::{Entry, Limits, Meta, Problem, Tests},
     record::Extra,
-    score::Score,
+    score::{Score, Scored},
 };
-use codescaler_extract::check_syntax;
+use codescaler_extract::{Policy, check_syntax};
 use codescaler_sandbox::{Cases, Job};
 use serde_json::json;
 
 use crate::{
     exec::SandboxOptions,
     failure::{Failure, Outcome},
-    score::Scorer,
+    score::{DecoderOptions, Scorer},
+    stage::Item,
     terminal::Terminal,
 };
 
 /// Rank programs for one problem, best first, with reasons.
 ///
-/// The problem is a text, or a problems file with one problem. Without --run nothing is run: the
-/// linear reward model reads problem and programs. With --run the visible tests come first: those
+/// The problem is a text, or a problems file with one problem. Without --run nothing is run: a
+/// reward model reads problem and programs. With --run the visible tests come first: those
 /// of a problems file, or the examples of a text (a fenced block after a line with "Input" and one
 /// after a line with "Output").
 #[derive(Args)]
@@ -42,11 +44,17 @@ pub(crate) struct Options {
     /// Run the visible tests in the sandbox, and put programs that pass first.
     #[arg(long)]
     run: bool,
+    /// A file made by `codescaler train reward`, or a Hugging Face directory; without it, the
+    /// linear reward model in the box.
+    #[arg(long)]
+    reward_model: Option<PathBuf>,
     /// The language of the programs; by default the one their names end in.
     #[arg(long)]
     language: Option<Language>,
     #[command(flatten)]
     sandbox: SandboxOptions,
+    #[command(flatten)]
+    decoder: DecoderOptions,
 }
 
 /// One program and what was found out about it.
@@ -62,11 +70,10 @@ struct Ranked {
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problem = read_problem(&options.problem)?;
-    let scorer = Scorer::linear(None)?;
-    let mut ranked = Vec::with_capacity(options.programs.len());
-    for path in &options.programs {
-        ranked.push(read_program(path, options, &problem, &scorer)?);
-    }
+    let candidates = options.programs.iter().zip(0..);
+    let candidates = candidates.map(|(path, index)| read_program(path, options, &problem, index));
+    let scorer = Scorer::open(options.reward_model.as_deref(), &options.decoder)?;
+    let mut ranked = rank(&problem, options, candidates.collect::<Result<_, _>>()?, &scorer)?;
     if options.run {
         run_visible(terminal, options, &problem, &mut ranked)?;
     }
@@ -110,22 +117,52 @@ fn read_program(
     path: &Path,
     options: &Options,
     problem: &Problem,
-    scorer: &Scorer,
-) -> Result<Ranked, Failure> {
+    index: u32,
+) -> Result<Candidate, Failure> {
     let program = read_text(path)?;
     let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
     let language = options.language.or_else(|| Language::from_tag(ending)).ok_or_else(|| {
         Failure::input(format!("cannot tell the language of {}: give --language", path.display()))
     })?;
-    let mut reasons = Vec::new();
-    let score = match check_syntax(&program, language) {
-        Ok(()) => Some(scorer.score(problem, &program, language)),
-        Err(error) => {
-            reasons.push(format!("invalid: line {}: {}", error.line, error.message));
-            None
-        }
-    };
-    Ok(Ranked { path: path.to_owned(), program, language, score, passed: None, reasons })
+    Ok(Candidate {
+        problem: problem.id.clone(),
+        index,
+        completion: None,
+        program: Some(program),
+        language,
+        source: Source::default(),
+        logprob_sum: None,
+        tokens: None,
+        extra: Extra::new(),
+    })
+}
+
+/// The programs in the order given, each with its score or the reason why it has none.
+fn rank(
+    problem: &Problem,
+    options: &Options,
+    candidates: Vec<Candidate>,
+    scorer: &Scorer,
+) -> Result<Vec<Ranked>, Failure> {
+    let items: Vec<Item<'_>> =
+        candidates.into_iter().map(|candidate| Item { problem, candidate }).collect();
+    let mut scored: Vec<Scored> = Vec::with_capacity(items.len());
+    scorer.score_batch(&items, Policy::BestValid, &mut |record| {
+        scored.push(record);
+        Ok(())
+    })?;
+    let ranked = items.into_iter().zip(scored).zip(&options.programs);
+    let ranked = ranked.map(|((item, scored), path)| Ranked {
+        path: path.clone(),
+        program: item.candidate.program.unwrap_or_default(),
+        language: item.candidate.language,
+        score: scored.score,
+        passed: None,
+        reasons: Vec::from_iter(
+            scored.reason.into_iter().chain(scored.trimmed.map(|trimmed| trimmed.to_string())),
+        ),
+    });
+    Ok(ranked.collect())
 }
 
 fn run_visible(
@@ -143,7 +180,7 @@ fn run_visible(
         )));
     }
     let sandbox = options.sandbox.start(terminal)?;
-    for r in ranked.iter_mut().filter(|r| r.score.is_some()) {
+    for r in ranked.iter_mut().filter(|r| check_syntax(&r.program, r.language).is_ok()) {
         let job = Job {
             program: &r.program,
             prelude: &problem.prelude,

@@ -1,121 +1,126 @@
 //! `codescaler score`: candidates → scores, without running anything.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+mod decoder;
+mod linear;
 
-use anyhow::Context as _;
+use std::path::{Path, PathBuf};
+
 use clap::Args;
 use codescaler::{
-    language::Language,
-    linear::{LinearRewardModel, PreparedProblem, ProgramView},
-    problem::Problem,
     record::{Extra, Header},
     score::{Score, Scored},
 };
-use codescaler_extract::{Policy, tree_shape};
-use rayon::prelude::*;
+use codescaler_extract::Policy;
 use serde_json::json;
 
+pub(crate) use self::{
+    decoder::{Decoder, DecoderOptions, ISAS, PRECISIONS, isa_name, precision_name},
+    linear::Linear,
+};
 use crate::{
     failure::{Failure, Outcome},
-    files::{Joined, Problems, fingerprint, open},
-    program::program_of,
-    stage::{self, Item},
+    files::{Joined, Problems, fingerprint, records},
+    stage::{self, Emit, Item},
     terminal::Terminal,
 };
 
-/// The linear reward model in the box; `docs/linear.md` says how it was trained.
-const LINEAR_IN_THE_BOX: &[u8] = include_bytes!("../data/linear.csrm");
+/// What the reason of an item begins with that the decoder may not read.
+const TOO_LONG: &str = "too long";
 
 /// A reward model that reads problem and program.
-pub(crate) struct Scorer {
-    linear: LinearRewardModel,
-    fingerprint: String,
+pub(crate) enum Scorer {
+    /// Features and weights.
+    Linear(Linear),
+    /// A transformer.
+    Decoder(Box<Decoder>),
 }
 
 impl Scorer {
-    /// The linear reward model in the box, or the one in `path`.
-    pub(crate) fn linear(path: Option<&Path>) -> Result<Scorer, Failure> {
-        let (linear, fingerprint) = match path {
-            Some(path) => {
-                let linear = LinearRewardModel::read(&mut open(path)?)
-                    .with_context(|| format!("cannot use the reward model {}", path.display()))
-                    .map_err(Failure::Input)?;
-                (linear, fingerprint(path)?)
+    /// The linear reward model in the box or in the file `path`, or the decoder in the directory.
+    pub(crate) fn open(path: Option<&Path>, options: &DecoderOptions) -> Result<Scorer, Failure> {
+        match path {
+            Some(dir) if dir.is_dir() => {
+                Ok(Scorer::Decoder(Box::new(Decoder::open(dir, options)?)))
             }
-            None => {
-                let linear =
-                    LinearRewardModel::read(&mut &LINEAR_IN_THE_BOX[..]).map_err(|error| {
-                        Failure::fault(error, "the reward model in the box is damaged")
-                    })?;
-                (linear, blake3::hash(LINEAR_IN_THE_BOX).to_hex()[..32].to_owned())
+            Some(_) | None => {
+                options.expect_none()?;
+                Ok(Scorer::Linear(Linear::open(path)?))
             }
-        };
-        Ok(Scorer { linear, fingerprint })
+        }
     }
 
-    /// The fingerprint of its weights.
-    pub(crate) fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    fn name(&self) -> &'static str {
+        match self {
+            Scorer::Linear(_) => "linear",
+            Scorer::Decoder(_) => "decoder",
+        }
+    }
+
+    fn fingerprint(&self) -> &str {
+        match self {
+            Scorer::Linear(linear) => linear.fingerprint(),
+            Scorer::Decoder(decoder) => decoder.fingerprint(),
+        }
     }
 
     /// What scores made with it are stored with.
     pub(crate) fn provenance(&self, policy: Policy) -> Extra {
-        Extra::from_iter([
-            ("scorer".to_owned(), json!("linear")),
-            ("weights".to_owned(), json!(self.fingerprint)),
-            ("policy".to_owned(), json!(policy.to_string())),
-        ])
+        match self {
+            Scorer::Linear(linear) => Extra::from_iter([
+                ("scorer".to_owned(), json!("linear")),
+                ("weights".to_owned(), json!(linear.fingerprint())),
+                ("policy".to_owned(), json!(policy.to_string())),
+            ]),
+            Scorer::Decoder(decoder) => decoder.provenance(policy),
+        }
     }
 
-    /// The score of a valid program.
-    pub(crate) fn score(&self, problem: &Problem, program: &str, language: Language) -> Score {
-        self.score_prepared(&self.linear.prepare(problem), program, language)
-    }
-
-    fn score_prepared(
-        &self,
-        problem: &PreparedProblem,
-        program: &str,
-        language: Language,
-    ) -> Score {
-        let shape = tree_shape(program, language).unwrap_or_default();
-        self.linear.score_prepared(problem, &ProgramView { text: program, shape: &shape, language })
-    }
-
-    /// The length of each candidate's program in bytes and its score, or why it has no program.
-    /// Problems are read once each, programs on all cores.
-    pub(crate) fn read(
+    /// One record per candidate, in order.
+    pub(crate) fn score_batch(
         &self,
         batch: &[Item<'_>],
         policy: Policy,
-    ) -> Vec<Result<(usize, Score), String>> {
-        let prepared: BTreeMap<&str, PreparedProblem> = batch
-            .chunk_by(|a, b| a.problem.id == b.problem.id)
-            .map(|group| (group[0].problem.id.as_str(), self.linear.prepare(group[0].problem)))
-            .collect();
-        batch
-            .par_iter()
-            .map(|item| {
-                let program = program_of(&item.candidate, item.problem, policy)?;
-                let problem = &prepared[item.problem.id.as_str()];
-                let score = self.score_prepared(problem, &program, item.candidate.language);
-                Ok((program.len(), score))
-            })
-            .collect()
+        emit: &mut Emit<'_, Scored>,
+    ) -> Result<(), Failure> {
+        match self {
+            Scorer::Linear(linear) => {
+                for (item, read) in batch.iter().zip(linear.read(batch, policy)) {
+                    let (score, reason) = match read {
+                        Ok((_, score)) => (Some(score), None),
+                        Err(reason) => (None, Some(reason)),
+                    };
+                    emit(record(item, score, reason))?;
+                }
+                Ok(())
+            }
+            Scorer::Decoder(decoder) => decoder.score_batch(batch, policy, emit),
+        }
+    }
+}
+
+fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scored {
+    Scored {
+        problem: item.candidate.problem.clone(),
+        index: item.candidate.index,
+        score,
+        reason,
+        trimmed: None,
+        extra: Extra::new(),
     }
 }
 
 /// Score candidates with a reward model, without running them.
 ///
 /// A score is a raw logit, comparable only within one problem. A candidate without a valid
-/// program gets no score but the reason.
+/// program gets no score but the reason. The reward model is the linear one in the box, a linear
+/// one in a file, or a decoder in a Hugging Face directory (Qwen2, Qwen3 or Llama 3 with one
+/// score), such as the published ones of CodeScaler and Skywork.
 #[derive(Args)]
 #[command(after_help = "\
-Example:
-  codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl")]
+Examples:
+  codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl
+  codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl \\
+    --reward-model CodeScaler-1.7B --tokens-max 4096 --too-long trim-problem")]
 pub(crate) struct Options {
     /// The problems.
     #[arg(long)]
@@ -126,41 +131,80 @@ pub(crate) struct Options {
     /// Where to write the scores.
     #[arg(long)]
     out: PathBuf,
-    /// A linear reward model made by `codescaler train reward`; without it, the one in the box.
+    /// A file made by `codescaler train reward`, or a Hugging Face directory; without it, the
+    /// linear reward model in the box.
     #[arg(long)]
     reward_model: Option<PathBuf>,
     /// Which block of a completion is the program.
     #[arg(long, default_value_t = Policy::BestValid)]
     policy: Policy,
+    #[command(flatten)]
+    decoder: DecoderOptions,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
-    let scorer = Scorer::linear(options.reward_model.as_deref())?;
     let problems = Problems::read(&options.problems)?;
+    let candidates = Joined::open(&options.candidates, &problems)?;
+    let scorer = Scorer::open(options.reward_model.as_deref(), &options.decoder)?;
     let mut provenance = scorer.provenance(options.policy);
     provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
     provenance.insert("candidates".to_owned(), json!(fingerprint(&options.candidates)?));
     let header = Header::new::<Scored>(provenance);
-    let candidates = Joined::open(&options.candidates, &problems)?;
     let progress = score_all(
         terminal,
         (&options.candidates, candidates),
         (&options.out, &header),
         (&scorer, options.policy),
     )?;
+    let out = options.out.display();
     match progress {
-        Some(progress) => terminal.print(&format!(
-            "{} scores written to {}",
-            progress.made,
-            options.out.display()
-        )),
-        None => terminal.note(&format!("{} is whole already", options.out.display())),
+        Some(progress) => terminal.print(&format!("{} scores written to {out}", progress.made)),
+        None => terminal.note(&format!("{out} is whole already")),
+    }
+    let tally = Tally::of(&options.out)?;
+    if tally.too_long > 0 {
+        terminal.note(&format!(
+            "{} items are too long and have no score: raise --tokens-max, or let --too-long trim",
+            tally.too_long
+        ));
+    }
+    if tally.trimmed > 0 {
+        terminal.note(&format!("{} items were trimmed; their lines say so", tally.trimmed));
     }
     let progress = progress.unwrap_or_default();
-    Ok(Outcome::done(json!({
-        "verb": "score", "out": options.out, "scorer": "linear", "weights": scorer.fingerprint,
-        "found": progress.found, "made": progress.made,
-    })))
+    let mut outcome = Outcome::done(json!({
+        "verb": "score", "out": options.out, "scorer": scorer.name(),
+        "weights": scorer.fingerprint(), "found": progress.found, "made": progress.made,
+        "scored": tally.scored, "without_program": tally.without_program,
+        "too_long": tally.too_long, "trimmed": tally.trimmed,
+    }));
+    outcome.found = tally.too_long > 0;
+    Ok(outcome)
+}
+
+/// What a whole file of scores holds, however often its making was interrupted.
+#[derive(Default)]
+struct Tally {
+    scored: u64,
+    without_program: u64,
+    too_long: u64,
+    trimmed: u64,
+}
+
+impl Tally {
+    fn of(path: &Path) -> Result<Tally, Failure> {
+        let mut tally = Tally::default();
+        for scored in records::<Scored>(path)? {
+            let scored = scored?;
+            tally.trimmed += u64::from(scored.trimmed.is_some());
+            *match (scored.score, scored.reason) {
+                (Some(_), _) => &mut tally.scored,
+                (None, Some(reason)) if reason.starts_with(TOO_LONG) => &mut tally.too_long,
+                (None, _) => &mut tally.without_program,
+            } += 1;
+        }
+        Ok(tally)
+    }
 }
 
 /// The stage itself, which `demo` runs too.
@@ -171,19 +215,6 @@ pub(crate) fn score_all(
     (scorer, policy): (&Scorer, Policy),
 ) -> Result<Option<stage::Progress>, Failure> {
     stage::run(terminal, candidates, out, "score", |batch, emit| {
-        for (item, read) in batch.iter().zip(scorer.read(batch, policy)) {
-            let (score, reason) = match read {
-                Ok((_, score)) => (Some(score), None),
-                Err(reason) => (None, Some(reason)),
-            };
-            emit(Scored {
-                problem: item.candidate.problem.clone(),
-                index: item.candidate.index,
-                score,
-                reason,
-                extra: Extra::new(),
-            })?;
-        }
-        Ok(())
+        scorer.score_batch(batch, policy, emit)
     })
 }

@@ -16,7 +16,7 @@ use crate::{
     failure::{Failure, Outcome},
     files::{Joined, Opened, Output, Problems, fingerprint},
     groups::Groups,
-    score::Scorer,
+    score::Linear,
     terminal::Terminal,
 };
 
@@ -54,7 +54,7 @@ impl EvidenceOptions {
     ) -> Result<Groups<'a>, Failure> {
         let scorer = match self.scores {
             Some(_) => None,
-            None => Some(Scorer::linear(reward_model)?),
+            None => Some(Linear::open(reward_model)?),
         };
         self.read(terminal, problems, scorer.as_ref())
     }
@@ -64,7 +64,7 @@ impl EvidenceOptions {
         &self,
         terminal: Terminal,
         problems: &'a Problems,
-        scorer: Option<&Scorer>,
+        scorer: Option<&Linear>,
     ) -> Result<Groups<'a>, Failure> {
         let candidates = Joined::open(&self.candidates, problems)?;
         let mut groups = Groups::read(problems, candidates, self.policy, scorer)?;

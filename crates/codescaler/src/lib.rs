@@ -11,6 +11,7 @@ pub mod value;
 pub mod check;
 pub mod problem;
 pub mod example;
+pub mod prompt;
 pub mod candidate;
 pub mod execution;
 pub mod score;

@@ -1,6 +1,6 @@
 //! Scores: finite by construction; "no score" is `None`.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, fmt};
 
 use serde::{Deserialize, Serialize};
 
@@ -61,12 +61,47 @@ pub struct Scored {
     pub index: u32,
     /// `null` when there was no program to score.
     pub score: Option<Score>,
-    /// Why there is no score: the extraction's reason.
+    /// Why there is no score: the extraction's reason, or that the item was too long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+    /// What the reward model did not get to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trimmed: Option<Trimmed>,
     /// Keys of other writers, kept as they came.
     #[serde(skip)]
     pub extra: Extra,
+}
+
+/// A text that was shortened to fit the reward model's limit, in its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Trimmed {
+    /// Which text.
+    pub part: Part,
+    /// Tokens that were kept.
+    pub tokens_kept: usize,
+    /// Tokens there were.
+    pub tokens: usize,
+}
+
+/// One of the two texts that a reward model reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Part {
+    /// The problem: its middle was left out.
+    Problem,
+    /// The program: its end was left out.
+    Program,
+}
+
+impl fmt::Display for Trimmed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Trimmed { part, tokens_kept, tokens } = self;
+        let part = match part {
+            Part::Problem => "problem",
+            Part::Program => "program",
+        };
+        write!(f, "trimmed: {tokens_kept} of {tokens} tokens of the {part} were read")
+    }
 }
 
 #[cfg(test)]

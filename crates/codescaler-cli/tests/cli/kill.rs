@@ -14,10 +14,10 @@ use crate::{codescaler, folder, transcript, write_pool};
 const EXEC: &str = "exec --problems problems.jsonl --candidates candidates.jsonl --suite hidden \
                     --out x.jsonl --quiet --allow-weak-isolation";
 
-/// Runs `exec`, kills it once `n_lines` stand in its output, and cuts `n_cut` bytes off the end as
-/// a crash of the system could.
-fn killed(folder: &Path, n_lines: usize, n_cut: u64) {
-    let mut child = codescaler(folder, EXEC).stdout(Stdio::null()).spawn().unwrap();
+/// Runs a command, kills it once `n_lines` stand in its output, and cuts `n_cut` bytes off the end
+/// as a crash of the system could.
+fn killed(folder: &Path, command: &str, (n_lines, n_cut): (usize, u64)) {
+    let mut child = codescaler(folder, command).stdout(Stdio::null()).spawn().unwrap();
     let part = folder.join("x.jsonl.part");
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
@@ -37,19 +37,19 @@ fn killed(folder: &Path, n_lines: usize, n_cut: u64) {
     }
 }
 
-#[test]
-fn exec_resumes_to_the_same_bytes() {
-    let whole = folder("kill-whole");
+/// Runs a command on a pool at one go, and on another after every kind of death.
+fn check(name: &str, command: &str, deaths: &[(usize, u64)]) {
+    let whole = folder(&format!("kill-{name}-whole"));
     write_pool(&whole, 40);
-    assert_eq!(transcript(&whole, EXEC).lines().last(), Some("exit 0"));
+    assert_eq!(transcript(&whole, command).lines().last(), Some("exit 0"));
     let expected = fs::read(whole.join("x.jsonl")).unwrap();
 
-    let resumed = folder("kill-resumed");
+    let resumed = folder(&format!("kill-{name}-resumed"));
     write_pool(&resumed, 40);
-    for (n_lines, n_cut) in [(0, 0), (1, 3), (5, 0), (30, 7), (80, 200), (100, 1)] {
-        killed(&resumed, n_lines, n_cut);
+    for &death in deaths {
+        killed(&resumed, command, death);
     }
-    assert_eq!(transcript(&resumed, EXEC).lines().last(), Some("exit 0"));
+    assert_eq!(transcript(&resumed, command).lines().last(), Some("exit 0"));
     assert_eq!(fs::read(resumed.join("x.jsonl")).unwrap(), expected);
     assert!(!resumed.join("x.jsonl.part").exists());
 }
@@ -75,4 +75,20 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(transcript(&full, SCORE).lines().last(), Some("exit 0"));
     let read = |folder: &Path| fs::read(folder.join("x.jsonl")).unwrap();
     assert_eq!(read(&full), read(&whole));
+}
+
+#[test]
+fn exec_resumes_to_the_same_bytes() {
+    check("exec", EXEC, &[(0, 0), (1, 3), (5, 0), (30, 7), (80, 200), (100, 1)]);
+}
+
+#[test]
+fn a_decoder_resumes_to_the_same_bytes() {
+    let reward_model = crate::decoder::fixture("qwen3");
+    let command = format!(
+        "score --problems problems.jsonl --candidates candidates.jsonl --out x.jsonl --quiet \
+         --reward-model {}",
+        reward_model.display()
+    );
+    check("decoder", &command, &[(0, 0), (1, 3), (9, 0), (31, 7), (70, 900), (100, 1)]);
 }
