@@ -1,5 +1,6 @@
 //! `codescaler eval`: how good scorers and selections are, with intervals over problems.
 
+mod calibrate;
 mod reward;
 pub(crate) mod selection;
 
@@ -21,12 +22,14 @@ pub(crate) enum Options {
     Selection(selection::Options),
     /// How well scores tell right programs from wrong ones, also on matched pairs.
     Reward(reward::Options),
+    Calibrate(calibrate::Options),
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     match options {
         Options::Selection(options) => selection::run(terminal, options),
         Options::Reward(options) => reward::run(terminal, options),
+        Options::Calibrate(options) => calibrate::run(terminal, options),
     }
 }
 

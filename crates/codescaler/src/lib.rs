@@ -20,6 +20,7 @@ pub mod select;
 pub mod inputs;
 pub mod selection;
 pub mod metric;
+pub mod calibrate;
 pub mod preference;
 pub mod linear;
 pub mod seed;

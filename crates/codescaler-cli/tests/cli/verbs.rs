@@ -51,6 +51,35 @@ fn from_candidates_to_a_table() {
 }
 
 #[test]
+fn scores_and_labels_make_probabilities() {
+    let folder = folder("calibrate");
+    write_pool(&folder, 8);
+    let run = |args: &str| transcript(&folder, args);
+    run("score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl --quiet");
+    let calibrate = "eval calibrate --scores scores.jsonl --labels labels.jsonl --quiet";
+    let said = run(calibrate);
+    let (formula, rest) = said.split_once("  from ").unwrap();
+    assert!(formula.starts_with("P(right) = 1 / (1 + exp(-("), "{said}");
+    let (counts, rest) = rest.split_once('\n').unwrap();
+    expect!["18 candidates, 10 of them right; left out: 6 without a score or a label"]
+        .assert_eq(counts);
+    assert!(rest.contains("; written to scores.calibration.json\nexit 0\n"), "{said}");
+    assert_eq!(run(calibrate), said);
+    let text = std::fs::read_to_string(folder.join("scores.calibration.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert!(file["scale"].is_f64() && file["scores"]["scorer"] == "linear", "{file}");
+    expect![[r#"
+        codescaler: error: scores.jsonl with labels.jsonl: it takes programs that are right and programs that are wrong, both with scores
+        exit 2
+    "#]].assert_eq(&run(&format!("{calibrate} --labels-by nobody")));
+    std::fs::write(folder.join("scores.calibration.json"), "other").unwrap();
+    expect![[r#"
+        codescaler: error: scores.calibration.json exists and says something else: delete it or name another --out
+        exit 2
+    "#]].assert_eq(&run(calibrate));
+}
+
+#[test]
 fn every_verb_has_help_with_its_options() {
     let folder = folder("help");
     for verb in [
@@ -61,6 +90,7 @@ fn every_verb_has_help_with_its_options() {
         "exec",
         "select",
         "rank",
+        "eval calibrate",
         "train",
         "eval",
         "bench",
