@@ -44,6 +44,9 @@ pub struct Item {
 
 /// A text of which less would be left is not trimmed: the item is too long.
 const KEPT_MIN: usize = 128;
+/// A trimmed problem keeps a multiple of this, so that candidates of like length are judged by the
+/// same text of it, though none knows of the others.
+const KEPT_STEP: usize = 128;
 /// Stands where the middle of a problem was.
 const GAP: &str = "\n...\n";
 
@@ -72,6 +75,9 @@ impl Item {
         let mut tokens_kept = spans.len();
         loop {
             tokens_kept = tokens_kept.saturating_sub(excess);
+            if part == Part::Problem {
+                tokens_kept -= tokens_kept % KEPT_STEP;
+            }
             if tokens_kept < KEPT_MIN {
                 return Err(refused);
             }
@@ -192,8 +198,10 @@ mod tests {
                 };
                 let item = trimmed(prompt, program, limit, policy).unwrap();
                 let n = item.tokens().len();
-                assert!(n <= limit && n + 12 > limit, "{n} tokens of {limit}");
                 let what = item.trimmed().unwrap();
+                let unused = if part == Part::Problem { KEPT_STEP + 12 } else { 12 };
+                assert!(n <= limit && n + unused > limit, "{n} tokens of {limit}");
+                assert!(part == Part::Program || what.tokens_kept.is_multiple_of(KEPT_STEP));
                 assert_eq!((what.part, what.tokens), (part, text.spans(&long).unwrap().len()));
                 // The whole other text and the template around both are there.
                 let whole = tokens(&text, prompt, program).unwrap();

@@ -180,12 +180,12 @@ fn what_is_too_long_is_refused_or_trimmed_and_said() {
     check_long(
         "--too-long trim-problem",
         expect![[r#"
-        3 scores written to scores.jsonl
-        exit 1
-        "add" score null null
-        "mul" score null {"part":"problem","tokens_kept":339,"tokens":1000}
-        "sub" no score "too long: 946 tokens, more than the 400 allowed" null
-    "#]],
+            3 scores written to scores.jsonl
+            exit 1
+            "add" score null null
+            "mul" score null {"part":"problem","tokens_kept":256,"tokens":1000}
+            "sub" no score "too long: 946 tokens, more than the 400 allowed" null
+        "#]],
     );
     check_long(
         "--too-long trim-program",
