@@ -21,7 +21,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let threads: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let threads = NonZeroUsize::new(threads).ok_or("THREADS is 0")?;
-    for precision in [Precision::Bf16, Precision::F32] {
+    for precision in [Precision::Bf16, Precision::Int8, Precision::F32] {
         let start = Instant::now();
         let options = Options { precision, threads, ..Options::default() };
         let reward_model = RewardModel::load(Path::new(&dir), &options)?;
@@ -42,8 +42,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 }
 
 fn kernels() {
-    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|i| i.is_available()) {
-        for precision in [Precision::F32, Precision::Bf16] {
+    for isa in [Isa::Avx512, Isa::Avx2, Isa::Portable].into_iter().filter(|i| i.is_available()) {
+        for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
             for shape in SHAPES {
                 let speed = gflops(isa, precision, shape, 20);
                 println!("{isa:?} {precision:?} {shape:?}: {speed:.0} GFLOP/s");

@@ -218,7 +218,7 @@ impl<'a> Pass<'a> {
         parallel::for_each(&mut self.scratches, items, |scratch, (item, (x, qkv))| {
             let rows = x.len() / c;
             scratch.norm_rows(isa, x, &block.attention_norm, eps);
-            block.qkv.product(&scratch.hidden, rows, &mut scratch.tile, |column, tile| {
+            block.qkv.product(&mut scratch.hidden, rows, &mut scratch.tile, |column, tile| {
                 let n = PANEL.min(width - column);
                 for (row, tile) in qkv.chunks_mut(width).zip(tile.chunks(PANEL)) {
                     row[column..column + n].copy_from_slice(&tile[..n]);
@@ -284,9 +284,14 @@ impl<'a> Pass<'a> {
         let items = x.chunks_mut(rows * c).enumerate();
         parallel::for_each(&mut scratches, items, |scratch, (item, x)| {
             self.attend(layer, item * rows, x.len() / c, scratch);
-            block.output.product(&scratch.mixed, x.len() / c, &mut scratch.tile, |column, tile| {
-                add_tile(x, c, column, tile);
-            });
+            block.output.product(
+                &mut scratch.mixed,
+                x.len() / c,
+                &mut scratch.tile,
+                |column, tile| {
+                    add_tile(x, c, column, tile);
+                },
+            );
             if let Some(bias) = &block.output_bias {
                 for row in x.chunks_mut(c) {
                     row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);

@@ -20,6 +20,7 @@ mod layers;
 mod matrix;
 mod kernel;
 mod parallel;
+mod speed;
 #[cfg(test)]
 mod reference;
 
@@ -27,6 +28,7 @@ pub use config::{DecoderConfig, Rope, RopeScaling};
 pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
 pub use identity::identify;
 pub use item::{Item, Part, TooLong, Trimmed};
-pub use kernel::{Isa, Precision, gflops};
+pub use kernel::{GROUP, Isa, Precision};
 pub use reward::{Kernels, Options, Progress, RewardModel};
+pub use speed::gflops;
 pub use text::{Message, TextEncoder};

@@ -8,6 +8,7 @@ use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
 use crate::error::{LoadError, LoadErrorKind};
+use crate::kernel::to_bf16;
 
 /// The tensors of one directory, mapped into memory, each taken exactly once.
 pub(crate) struct Weights {
@@ -185,7 +186,33 @@ impl Numbers<'_> {
         }
     }
 
+    /// The `len` numbers from index `start` on.
+    pub(crate) fn slice(self, start: usize, len: usize) -> Self {
+        match self {
+            Self::F32(bytes) => Self::F32(&bytes[4 * start..4 * (start + len)]),
+            Self::Bf16(bytes) => Self::Bf16(&bytes[2 * start..2 * (start + len)]),
+        }
+    }
+
+    /// Copies the first numbers into `out`, rounded to bfloat16 where they are not.
+    #[inline(always)]
+    pub(crate) fn read_bf16(self, out: &mut [u16]) {
+        match self {
+            Self::F32(bytes) => {
+                for (x, b) in out.iter_mut().zip(bytes.as_chunks::<4>().0) {
+                    *x = to_bf16(f32::from_le_bytes(*b));
+                }
+            }
+            Self::Bf16(bytes) => {
+                for (x, b) in out.iter_mut().zip(bytes.as_chunks::<2>().0) {
+                    *x = u16::from_le_bytes(*b);
+                }
+            }
+        }
+    }
+
     /// Copies the numbers from index `start` on into `out`, widened to f32.
+    #[inline(always)]
     pub(crate) fn read(self, start: usize, out: &mut [f32]) {
         match self {
             Self::F32(bytes) => {

@@ -24,6 +24,11 @@ struct Case {
     logits: Vec<f32>,
 }
 
+/// How far a logit may be from the framework's in f32. The fixtures' are 0.6 to 1.2 in root mean
+/// square, and the decoders so narrow that rounding averages out less than in any of use.
+const TOLERANCES: [(Precision, f32); 3] =
+    [(Precision::F32, 1e-4), (Precision::Bf16, 3e-2), (Precision::Int8, 1e-1)];
+
 const FAMILIES: [&str; 5] = ["qwen3", "qwen2", "llama", "acecode", "lm"];
 
 fn dir(family: &str) -> PathBuf {
@@ -80,7 +85,7 @@ fn every_kernel_is_the_framework() {
         let golden = golden(family);
         let sequences: Vec<&[u32]> = golden.cases.iter().map(|case| &case.ids[..]).collect();
         for isa in isas() {
-            for (precision, tolerance) in [(Precision::F32, 1e-4), (Precision::Bf16, 3e-2)] {
+            for (precision, tolerance) in TOLERANCES {
                 let outputs = load(family, isa, precision, 2).forward(None, &sequences);
                 for (case, output) in golden.cases.iter().zip(outputs) {
                     let what = format!("{family} {isa:?} {precision:?}");
@@ -125,10 +130,9 @@ proptest! {
         lengths in prop::collection::vec(1usize..140, 1..5),
         shared in 1usize..150,
         threads in 1usize..5,
-        bf16: bool,
+        precision in prop::sample::select(vec![Precision::F32, Precision::Bf16, Precision::Int8]),
         seed: u32,
     ) {
-        let precision = if bf16 { Precision::Bf16 } else { Precision::F32 };
         let head = tokens(seed, shared);
         let tails: Vec<Vec<u32>> =
             lengths.iter().zip(1..).map(|(&n, i)| tokens(seed ^ i, n)).collect();

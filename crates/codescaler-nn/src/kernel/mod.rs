@@ -1,11 +1,8 @@
 //! The one place that knows what the processor can do. Everything else asks [`Isa`].
 
 mod portable;
-mod speed;
 #[cfg(target_arch = "x86_64")]
 mod x86;
-
-pub use speed::gflops;
 
 /// The instruction set that the kernels use: chosen once, when weights are packed for it.
 ///
@@ -16,18 +13,25 @@ pub enum Isa {
     Portable,
     /// 256-bit vectors with fused multiply-add.
     Avx2,
-    /// 512-bit vectors with bfloat16 dot products (`vdpbf16ps`).
+    /// 512-bit vectors with dot products of bfloat16 (`vdpbf16ps`) and of bytes (`vpdpbusd`):
+    /// Cooper Lake, Sapphire Rapids, Zen 4 and later. Processors whose AVX-512 lacks either
+    /// (Skylake to Ice Lake) run [`Isa::Avx2`], in every precision.
     Avx512,
 }
 
-/// How weights are kept and what their products are computed from. Sums are always f32.
+/// How weights are kept and what their products are computed from. Norms, softmax, attention and
+/// the residual stream are f32 with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
     /// Weights and activations in f32.
     F32,
     /// Weights in bfloat16; activations are rounded to bfloat16 before each product with them.
-    /// Norms, softmax, attention and the residual stream stay in f32.
+    /// Sums are f32.
     Bf16,
+    /// Weights in 8 bits with one scale per output. Activations are rounded to 8 bits before each
+    /// product, with one scale per [`GROUP`] numbers of a row, found as they come. Sums over a
+    /// group are exact integers, so all instruction sets give the same products bit for bit.
+    Int8,
 }
 
 /// A row-major view of `rows` rows of numbers, `stride` apart.
@@ -39,13 +43,24 @@ pub(crate) struct Rows<'a, T> {
 }
 
 /// Where a product goes: rows of `PANEL` numbers, `stride` apart.
-pub(crate) struct RowsMut<'a> {
-    pub data: &'a mut [f32],
+pub(crate) struct RowsMut<'a, T> {
+    pub data: &'a mut [T],
     pub stride: usize,
 }
 
 /// Columns of one panel: a packed matrix is cut into panels of this many columns.
 pub(crate) const PANEL: usize = 32;
+
+/// Activations that share one 8-bit scale. An outlier costs the accuracy of its group, not that of
+/// its row.
+pub const GROUP: usize = 512;
+
+/// What an 8-bit activation is stored with added to it, because `vpdpbusd` multiplies unsigned
+/// bytes by signed ones.
+pub(crate) const ZERO: u8 = 128;
+
+/// 128 * 127 * 2^17 is just below 2^31.
+const INT8_K_MAX: usize = 1 << 17;
 
 impl Isa {
     /// The best one that this processor has.
@@ -63,6 +78,7 @@ impl Isa {
                 && is_x86_feature_detected!("avx512bw")
                 && is_x86_feature_detected!("avx512vl")
                 && is_x86_feature_detected!("avx512dq")
+                && is_x86_feature_detected!("avx512vnni")
                 && is_x86_feature_detected!("avx512bf16"),
         );
         #[cfg(not(target_arch = "x86_64"))]
@@ -79,7 +95,7 @@ impl Isa {
     /// `a` is (rows, K); `b` is (K, `PANEL`), so its length says K, and `c`
     /// has as many rows as `a`, of `PANEL` numbers. Each number of `c` is summed over K in one order that depends
     /// on nothing else, so a row's result does not depend on its neighbours.
-    pub(crate) fn panel_f32(self, a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_>, add: bool) {
+    pub(crate) fn panel_f32(self, a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: bool) {
         let k = b.len() / PANEL;
         check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
@@ -98,7 +114,7 @@ impl Isa {
     ///
     /// A product is exact in f32. Portable and AVX2 add the pair's products one after the other;
     /// AVX-512 adds them as `vdpbf16ps` does (odd element first, subnormals flushed to zero).
-    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_>) {
+    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
         let k = b.len() / PANEL;
         check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert!(b.len() == k * PANEL && k.is_multiple_of(2), "a panel has whole pairs of rows");
@@ -108,6 +124,33 @@ impl Isa {
             Self::Avx2 => x86::panel_bf16_avx2(a, b, c),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => x86::panel_bf16_avx512(a, b, c),
+            #[cfg(not(target_arch = "x86_64"))]
+            Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
+        }
+    }
+
+    /// `c = (a - ZERO) b` for one panel of 8-bit numbers, exactly: `b` is (K / 4, `PANEL`, 4),
+    /// four numbers along K side by side, none of them -128.
+    ///
+    /// `start` is `-ZERO` times the sum of each column of `b`, for kernels that multiply `a` as it
+    /// is. K is at most [`INT8_K_MAX`], so that no sum overflows.
+    pub(crate) fn panel_int8(
+        self,
+        a: Rows<'_, u8>,
+        b: &[i8],
+        start: &[i32; PANEL],
+        c: RowsMut<'_, i32>,
+    ) {
+        let k = b.len() / PANEL;
+        check_door(a.rows, a.stride, a.data.len(), k, &c);
+        assert!(b.len() == k * PANEL && k.is_multiple_of(4), "a panel has whole quads of rows");
+        assert!(k <= INT8_K_MAX, "sums of {k} products do not fit 32 bits");
+        match self {
+            Self::Portable => portable::panel_int8(a, b, c),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx2 => x86::panel_int8_avx2(a, b, c),
+            #[cfg(target_arch = "x86_64")]
+            Self::Avx512 => x86::panel_int8_avx512(a, b, start, c),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
         }
@@ -130,7 +173,7 @@ impl Isa {
 }
 
 /// The bounds that the unsafe kernels rely on, checked once per panel.
-fn check_door(rows: usize, a_stride: usize, a_len: usize, k: usize, c: &RowsMut<'_>) {
+fn check_door<T>(rows: usize, a_stride: usize, a_len: usize, k: usize, c: &RowsMut<'_, T>) {
     assert!(k <= a_stride && PANEL <= c.stride, "rows overlap");
     if let Some(last) = rows.checked_sub(1) {
         assert!(last * a_stride + k <= a_len, "{rows} rows of {k} do not fit {a_len} numbers");

@@ -87,6 +87,70 @@ proptest! {
             }
         }
     }
+
+    /// Sums of bytes are exact and the same with each kernel, whatever the activations.
+    #[test]
+    fn int8_panels_are_the_sum(
+        (rows, quads, gap, offset) in (1usize..30, 0usize..40, 0usize..5, 0usize..4),
+        (largest, seed) in (any::<bool>(), any::<u64>()),
+    ) {
+        let k = 4 * quads;
+        let (stride, c_stride) = (k + gap, PANEL + gap);
+        let a: Vec<u8> = bytes(seed, offset + rows * stride, largest);
+        let b = bytes(seed ^ 1, k * PANEL, largest);
+        let b: Vec<i8> = b.iter().map(|x| x.cast_signed().max(-127)).collect();
+        let weight = |j: usize, column: usize| i64::from(b[(j / 4 * PANEL + column) * 4 + j % 4]);
+        let start = std::array::from_fn(|column| {
+            -(0..k).map(|j| 128 * weight(j, column)).sum::<i64>() as i32
+        });
+        for isa in available() {
+            let mut c = vec![7; offset + rows * c_stride];
+            let view = Rows { data: &a[offset..], rows, stride };
+            isa.panel_int8(view, &b, &start, RowsMut { data: &mut c[offset..], stride: c_stride });
+            for (i, &got) in c[offset..].iter().enumerate() {
+                let (row, column) = (i / c_stride, i % c_stride);
+                if column >= PANEL {
+                    prop_assert!(got == 7, "{isa:?} wrote a gap");
+                    continue;
+                }
+                let x = |j: usize| i64::from(a[offset + row * stride + j]) - 128;
+                let want: i64 = (0..k).map(|j| x(j) * weight(j, column)).sum();
+                prop_assert_eq!(i64::from(got), want, "{:?}", isa);
+            }
+        }
+    }
+
+    /// More than one block of K, the last one not whole.
+    #[test]
+    fn long_panels_agree_with_the_definition(rows in 1usize..14, pairs in 60usize..400, seed: u64) {
+        let k = 2 * pairs;
+        let (a, b) = (numbers(seed, rows * k), numbers(seed ^ 1, k * PANEL));
+        let half = |x: &[f32]| x.iter().map(|x| to_bf16(*x)).collect::<Vec<u16>>();
+        let (half_a, half_b) = (half(&a), half(&b));
+        let product = |isa: Isa| {
+            let mut c = vec![1.0; rows * PANEL];
+            let view = Rows { data: &a, rows, stride: k };
+            isa.panel_f32(view, &b, RowsMut { data: &mut c, stride: PANEL }, true);
+            let mut half_c = vec![1.0; rows * PANEL];
+            let view = Rows { data: &half_a, rows, stride: k };
+            isa.panel_bf16(view, &half_b, RowsMut { data: &mut half_c, stride: PANEL });
+            [c, half_c].concat()
+        };
+        let want = product(Isa::Portable);
+        for isa in available() {
+            for (got, want) in product(isa).iter().zip(&want) {
+                prop_assert!((got - want).abs() < 1e-4, "{isa:?}: {got} {want}");
+            }
+        }
+    }
+}
+
+/// Bytes of the seed, or those that make the largest sums.
+fn bytes(seed: u64, n: usize, largest: bool) -> Vec<u8> {
+    let ends = [0, 255, 127, 128];
+    let byte = |x: f32| ((x + 1.0) * 127.99) as u8;
+    let bytes = numbers(seed, n).into_iter().map(byte);
+    bytes.map(|x| if largest { ends[usize::from(x) % 4] } else { x }).collect()
 }
 
 #[test]
