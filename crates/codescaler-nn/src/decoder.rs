@@ -54,8 +54,7 @@ impl Decoder {
     ) -> Result<Self, LoadError> {
         let config = DecoderConfig::read(&dir.join("config.json"))?;
         let weights = Weights::open(dir)?;
-        let network = Network::load(&config, &weights, plan)?;
-        weights.take(EMBEDDING, &[config.vocab, config.hidden])?;
+        let network = Network::load(&config, &weights, plan, threads)?;
         weights.finish()?;
         let (isa, precision) = plan;
         Ok(Self { config, isa, precision, threads, weights, network })

@@ -1,8 +1,12 @@
 //! What the weight files of a directory hold, in the order of the computation.
 
+use std::iter;
+use std::num::NonZeroUsize;
+
 use crate::config::DecoderConfig;
 use crate::error::LoadError;
 use crate::matrix::{Matrix, Part};
+use crate::parallel;
 use crate::weights::Weights;
 
 /// One block's parameters. Vectors are f32; `M` says how matrices are kept.
@@ -49,19 +53,42 @@ pub(crate) struct Head {
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
 impl<M: Matrix> Network<M> {
-    /// Takes every tensor but the embedding out of `weights`.
+    /// Takes every tensor out of `weights`; the embedding is only checked. Threads share the
+    /// blocks.
     pub(crate) fn load(
         config: &DecoderConfig,
         weights: &Weights,
         plan: M::Plan,
+        threads: NonZeroUsize,
     ) -> Result<Self, LoadError> {
-        let blocks = (0..config.layers).map(|index| Block::load(config, weights, plan, index));
+        let mut blocks: Vec<_> = (0..config.layers).map(|_| None).collect();
+        let mut embedding = Ok(());
+        let jobs = iter::once(Job::Embedding(&mut embedding));
+        let jobs = jobs.chain(blocks.iter_mut().enumerate().map(|(i, block)| Job::Block(i, block)));
+        let jobs: Vec<_> = jobs.collect();
+        parallel::for_each(&mut vec![(); threads.get()], jobs.into_iter(), |(), job| match job {
+            Job::Embedding(out) => {
+                *out = weights.take(EMBEDDING, &[config.vocab, config.hidden]).map(|_| ());
+                weights.release(EMBEDDING);
+            }
+            Job::Block(index, out) => {
+                *out = Some(Block::load(config, weights, plan, index));
+                weights.release(&format!("model.layers.{index}."));
+            }
+        });
+        embedding?;
         Ok(Self {
-            blocks: blocks.collect::<Result<_, _>>()?,
+            blocks: blocks.into_iter().flatten().collect::<Result<_, _>>()?,
             norm: weights.take_f32("model.norm.weight", &[config.hidden])?,
             head: Head::load(config, weights)?,
         })
     }
+}
+
+/// What one thread does at a time while weights are loaded, with the place of its result.
+enum Job<'a, M> {
+    Embedding(&'a mut Result<(), LoadError>),
+    Block(usize, &'a mut Option<Result<Block<M>, LoadError>>),
 }
 
 impl<M: Matrix> Block<M> {

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use memmap2::Mmap;
+#[cfg(unix)]
+use memmap2::UncheckedAdvice;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
@@ -143,6 +145,15 @@ impl Weights {
         self.taken().insert(name.to_owned());
     }
 
+    /// Lets go of the memory of the tensors whose names begin with `prefix`: what was read of them
+    /// is no longer needed. Reading on is possible and fetches them from the file again.
+    pub(crate) fn release(&self, prefix: &str) {
+        let tensors = self.tensors.range(prefix.to_owned()..);
+        for (_, entry) in tensors.take_while(|(name, _)| name.starts_with(prefix)) {
+            forget(&self.files[entry.file].1, entry.start, entry.end - entry.start);
+        }
+    }
+
     /// Fails when a tensor was never taken.
     pub(crate) fn finish(&self) -> Result<(), LoadError> {
         let taken = self.taken();
@@ -176,6 +187,18 @@ fn map(path: &Path) -> std::io::Result<Mmap> {
     // all bit patterns are valid for the byte type, so nothing worse follows from a change.
     unsafe { Mmap::map(&file) }
 }
+
+/// Without effect on what is read; where the system refuses, memory is kept.
+#[cfg(unix)]
+#[expect(unsafe_code, reason = "advice of this kind can lose what was written to private memory")]
+fn forget(map: &Mmap, start: usize, len: usize) {
+    // SAFETY: the mapping is of a file and read-only, so nothing was written that could be lost:
+    // the next read of these pages finds the file's bytes again.
+    let _ = unsafe { map.unchecked_advise_range(UncheckedAdvice::DontNeed, start, len) };
+}
+
+#[cfg(not(unix))]
+fn forget(_: &Mmap, _: usize, _: usize) {}
 
 impl Numbers<'_> {
     /// How many numbers there are.
