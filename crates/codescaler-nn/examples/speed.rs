@@ -21,7 +21,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let threads: usize = arguments.next().map_or(Ok(1), |n| n.parse())?;
     let threads = NonZeroUsize::new(threads).ok_or("THREADS is 0")?;
-    for precision in [Precision::Bf16, Precision::Int8, Precision::F32] {
+    let mut exact: Vec<f32> = Vec::new();
+    for precision in [Precision::F32, Precision::Bf16, Precision::Int8] {
         let start = Instant::now();
         let options = Options { precision, threads, ..Options::default() };
         let reward_model = RewardModel::load(Path::new(&dir), &options)?;
@@ -33,9 +34,16 @@ fn main() -> Result<(), Box<dyn Error>> {
         for n in [1, programs.len()] {
             let mut tokens = 0;
             let start = Instant::now();
-            reward_model.score_group(&prompt, &programs[..n], &mut |p| tokens = p.tokens_done)?;
+            let scores = reward_model
+                .score_group(&prompt, &programs[..n], &mut |p| tokens = p.tokens_done)?;
             let seconds = start.elapsed().as_secs_f64();
             println!("{precision:?} {n} candidates, {tokens} tokens computed: {seconds:.2} s");
+            if precision == Precision::F32 {
+                exact = scores;
+            } else {
+                let errors = exact.iter().zip(&scores).map(|(a, b)| (a - b).abs());
+                println!("{scores:?}, at most {} off", errors.fold(0.0, f32::max));
+            }
         }
     }
     Ok(())

@@ -130,7 +130,7 @@ impl Isa {
     }
 
     /// `c = (a - ZERO) b` for one panel of 8-bit numbers, exactly: `b` is (K / 4, `PANEL`, 4),
-    /// four numbers along K side by side, none of them -128.
+    /// four numbers along K side by side.
     ///
     /// `start` is `-ZERO` times the sum of each column of `b`, for kernels that multiply `a` as it
     /// is. K is at most [`INT8_K_MAX`], so that no sum overflows.

@@ -10,15 +10,9 @@ use super::{PANEL, Rows, RowsMut, ZERO, from_bf16};
 const TILE_512: usize = 12;
 /// Rows of one AVX2 tile: 6 x 2 accumulators, 2 vectors of `b`, 1 of `a`, 1 to spare.
 const TILE_256: usize = 6;
-/// Rows of one AVX2 tile of bytes: 4 x 2 accumulators, 2 vectors of `b`, 5 for one product.
-const TILE_INT8_256: usize = 4;
 
-/// Bytes of a panel that all rows meet before the next ones: they stay in the first cache.
-const BLOCK_BYTES: usize = 16 << 10;
-/// The same as rows of a panel in f32.
-const BLOCK_F32: usize = BLOCK_BYTES / (4 * PANEL);
-/// The same as rows of a panel in bfloat16.
-const BLOCK_BF16: usize = BLOCK_BYTES / (2 * PANEL);
+/// Rows of a panel that AVX2 widens at a time: 16 KiB in f32, for the first cache.
+const BLOCK: usize = 128;
 
 /// What one tile reads and writes; the door of the parent module has checked all bounds.
 struct Tile<A, B, C, S> {
@@ -65,15 +59,11 @@ macro_rules! by_tiles {
 }
 
 pub(crate) fn panel_f32_avx512(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: bool) {
-    for (a, b, first) in blocks(a, b, BLOCK_F32) {
-        by_tiles!(tile_f32_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, add || !first);
-    }
+    by_tiles!(tile_f32_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, add);
 }
 
 pub(crate) fn panel_bf16_avx512(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
-    for (a, b, first) in blocks(a, b, BLOCK_BF16) {
-        by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, !first);
-    }
+    by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, ());
 }
 
 pub(crate) fn panel_int8_avx512(
@@ -86,45 +76,58 @@ pub(crate) fn panel_int8_avx512(
 }
 
 pub(crate) fn panel_f32_avx2(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: bool) {
-    for (a, b, first) in blocks(a, b, BLOCK_F32) {
-        by_tiles!(tile_f32_256, TILE_256, [1 2 3 4 5], a, b, c, add || !first);
-    }
+    by_tiles!(tile_f32_256, TILE_256, [1 2 3 4 5], a, b, c, add);
 }
 
-/// Widens a block of the panel and the rows that meet it to f32, exactly, and multiplies those.
-pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
-    let mut wide_b = [0.0; BLOCK_F32 * PANEL];
-    let mut wide_a = [0.0; BLOCK_F32 * TILE_256];
-    for (a, b, first) in blocks(a, b, BLOCK_F32) {
-        let k = b.len() / PANEL;
-        wide_avx2(
-            #[inline(always)]
-            || widen_panel(b, &mut wide_b),
-        );
-        let b = &wide_b[..b.len()];
-        for row in (0..a.rows).step_by(TILE_256) {
-            let rows = TILE_256.min(a.rows - row);
+/// [`by_tiles`] after widening, exactly: a block of the panel once, and the rows of a tile as they
+/// meet it. `$zero` is that of the wider type.
+macro_rules! by_wider_tiles {
+    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $wider_a:expr, $wider_b:expr) => {{
+        let mut wide_b = [$zero; BLOCK * PANEL];
+        let mut wide_a = [$zero; BLOCK * TILE_256];
+        let k = $b.len() / PANEL;
+        // An empty sum is one empty block.
+        for start in (0..k.max(1)).step_by(BLOCK) {
+            let end = k.min(start + BLOCK);
             wide_avx2(
                 #[inline(always)]
-                || {
-                    for (index, out) in wide_a.chunks_mut(BLOCK_F32).take(rows).enumerate() {
-                        let a = &a.data[(row + index) * a.stride..][..k];
-                        out.iter_mut().zip(a).for_each(|(out, a)| *out = from_bf16(*a));
-                    }
-                },
+                || $wider_b(&$b[start * PANEL..end * PANEL], &mut wide_b),
             );
-            let a = Rows { data: &wide_a, rows, stride: BLOCK_F32 };
-            let c = RowsMut { data: &mut c.data[row * c.stride..], stride: c.stride };
-            by_tiles!(tile_f32_256, TILE_256, [1 2 3 4 5], a, b, c, !first);
+            let b = &wide_b[..(end - start) * PANEL];
+            for row in (0..$a.rows).step_by(TILE_256) {
+                let rows = TILE_256.min($a.rows - row);
+                wide_avx2(
+                    #[inline(always)]
+                    || {
+                        for (index, wide) in wide_a.chunks_mut(BLOCK).take(rows).enumerate() {
+                            let a = &$a.data[(row + index) * $a.stride..][start..end];
+                            wide.iter_mut().zip(a).for_each(|(wide, a)| *wide = $wider_a(*a));
+                        }
+                    },
+                );
+                let a = Rows { data: &wide_a, rows, stride: BLOCK };
+                let c = RowsMut { data: &mut $c.data[row * $c.stride..], stride: $c.stride };
+                by_tiles!($kernel, TILE_256, [1 2 3 4 5], a, b, c, start > 0);
+            }
         }
-    }
+    }};
+}
+
+pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
+    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, from_bf16, wider_pairs);
+}
+
+/// AVX2 multiplies bytes only with sums that saturate, so bytes become 16 bits wide.
+pub(crate) fn panel_int8_avx2(a: Rows<'_, u8>, b: &[i8], c: RowsMut<'_, i32>) {
+    let wider = |a| i16::from(a) - i16::from(ZERO);
+    by_wider_tiles!(tile_int16_256, 0, a, b, c, wider, wider_quads);
 }
 
 /// (K / 2, `PANEL`, 2) in bfloat16 to (K, `PANEL`) in f32.
 #[inline(always)]
-fn widen_panel(b: &[u16], out: &mut [f32]) {
-    let pairs = b.as_chunks::<{ 2 * PANEL }>().0;
-    for (out, pairs) in out.as_chunks_mut::<{ 2 * PANEL }>().0.iter_mut().zip(pairs) {
+fn wider_pairs(b: &[u16], out: &mut [f32]) {
+    let rows = out.as_chunks_mut::<{ 2 * PANEL }>().0.iter_mut();
+    for (out, pairs) in rows.zip(b.as_chunks::<{ 2 * PANEL }>().0) {
         let (even, odd) = out.split_at_mut(PANEL);
         for ((even, odd), pair) in even.iter_mut().zip(odd).zip(pairs.as_chunks::<2>().0) {
             (*even, *odd) = (from_bf16(pair[0]), from_bf16(pair[1]));
@@ -132,22 +135,18 @@ fn widen_panel(b: &[u16], out: &mut [f32]) {
     }
 }
 
-pub(crate) fn panel_int8_avx2(a: Rows<'_, u8>, b: &[i8], c: RowsMut<'_, i32>) {
-    by_tiles!(tile_int8_256, TILE_INT8_256, [1 2 3], a, b, c, ());
-}
-
-/// Cuts along K into blocks of `k_max`: columns of `a`, rows of the panel `b`, whether it is the
-/// first. An empty sum is one empty block.
-fn blocks<'a, A: Copy, B>(
-    a: Rows<'a, A>,
-    b: &'a [B],
-    k_max: usize,
-) -> impl Iterator<Item = (Rows<'a, A>, &'a [B], bool)> {
-    let k = b.len() / PANEL;
-    (0..k.max(1)).step_by(k_max).map(move |start| {
-        let b = &b[start * PANEL..(start + k_max).min(k) * PANEL];
-        (Rows { data: &a.data[start.min(a.data.len())..], ..a }, b, start == 0)
-    })
+/// (K / 4, `PANEL`, 4) in 8 bits to (K / 2, `PANEL`, 2) in 16.
+#[inline(always)]
+fn wider_quads(b: &[i8], out: &mut [i16]) {
+    let rows = out.as_chunks_mut::<{ 4 * PANEL }>().0.iter_mut();
+    for (out, quads) in rows.zip(b.as_chunks::<{ 4 * PANEL }>().0) {
+        let (low, high) = out.split_at_mut(2 * PANEL);
+        let pairs = low.as_chunks_mut::<2>().0.iter_mut().zip(high.as_chunks_mut::<2>().0);
+        for ((low, high), quad) in pairs.zip(quads.as_chunks::<4>().0) {
+            let [a, b, c, d] = quad.map(i16::from);
+            (*low, *high) = ([a, b], [c, d]);
+        }
+    }
 }
 
 /// # Safety
@@ -183,16 +182,10 @@ unsafe fn tile_f32_512<const M: usize>(t: Tile<f32, f32, f32, bool>) {
 /// # Safety
 /// Needs AVX-512 F and BF16; `t` must describe `M` rows within their buffers, `t.k` even.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile_bf16_512<const M: usize>(t: Tile<u16, u16, f32, bool>) {
+unsafe fn tile_bf16_512<const M: usize>(t: Tile<u16, u16, f32, ()>) {
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     // SAFETY: as in `tile_f32_512`, with pairs: k is even, so the pair at `k - 2` is the last.
     unsafe {
-        if t.start {
-            for (row, sum) in sums.iter_mut().enumerate() {
-                sum[0] = _mm512_loadu_ps(t.c.add(row * t.c_stride));
-                sum[1] = _mm512_loadu_ps(t.c.add(row * t.c_stride + 16));
-            }
-        }
         for pair in 0..t.k / 2 {
             let b0 = load_pairs_512(t.b.add(pair * 2 * PANEL));
             let b1 = load_pairs_512(t.b.add(pair * 2 * PANEL + 32));
@@ -288,38 +281,36 @@ unsafe fn tile_int8_512<const M: usize>(t: Tile<u8, i8, i32, &[i32; PANEL]>) {
     }
 }
 
-/// `vpmaddubsw` adds two products of unsigned by signed bytes and saturates at 16 bits. With
-/// `|a| <= 128` as the unsigned and `b` with the sign of `a` as the signed factor, `|b| <= 127`,
-/// a pair is at most 2 * 128 * 127 = 32512 and never saturates.
+/// The same with pairs of 16 bits, each pair's products added without a loss (`vpmaddwd`).
 ///
 /// # Safety
-/// Needs AVX2; `t` must describe `M` rows within their buffers, `t.k` a multiple of 4.
+/// Needs AVX2; `t` must describe `M` rows within their buffers, `t.k` even.
 #[target_feature(enable = "avx2")]
-unsafe fn tile_int8_256<const M: usize>(t: Tile<u8, i8, i32, ()>) {
-    let ones = _mm256_set1_epi16(1);
-    let zero = _mm256_set1_epi8(ZERO.cast_signed());
+unsafe fn tile_int16_256<const M: usize>(t: Tile<i16, i16, i32, bool>) {
     for half in [0, 16] {
         let mut sums = [[_mm256_setzero_si256(); 2]; M];
-        // SAFETY: as in `tile_int8_512`; `half + 15` is the last column of the panel.
+        // SAFETY: as in `tile_f32_256`, with pairs: the one at `k - 2` is the last.
         unsafe {
-            for quad in 0..t.k / 4 {
-                let b = t.b.add((quad * PANEL + half) * 4);
-                let b = [_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(32).cast())];
-                for (row, sums) in sums.iter_mut().enumerate() {
-                    let a = t.a.add(row * t.a_stride + 4 * quad).cast::<i32>().read_unaligned();
-                    // Without its upper bit flipped, a byte is `a + ZERO`.
-                    let a = _mm256_xor_si256(_mm256_set1_epi32(a), zero);
-                    let size = _mm256_abs_epi8(a);
-                    for (sum, b) in sums.iter_mut().zip(b) {
-                        let pairs = _mm256_maddubs_epi16(size, _mm256_sign_epi8(b, a));
-                        *sum = _mm256_add_epi32(*sum, _mm256_madd_epi16(pairs, ones));
-                    }
+            if t.start {
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let c = t.c.add(row * t.c_stride + half);
+                    *sum = [_mm256_loadu_si256(c.cast()), _mm256_loadu_si256(c.add(8).cast())];
                 }
             }
-            for (row, sums) in sums.iter().enumerate() {
+            for pair in 0..t.k / 2 {
+                let b = t.b.add((pair * PANEL + half) * 2);
+                let b = [_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(16).cast())];
+                for (row, sum) in sums.iter_mut().enumerate() {
+                    let a = t.a.add(row * t.a_stride + 2 * pair).cast::<i32>().read_unaligned();
+                    let a = _mm256_set1_epi32(a);
+                    sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(a, b[0]));
+                    sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(a, b[1]));
+                }
+            }
+            for (row, sum) in sums.iter().enumerate() {
                 let c = t.c.add(row * t.c_stride + half);
-                _mm256_storeu_si256(c.cast(), sums[0]);
-                _mm256_storeu_si256(c.add(8).cast(), sums[1]);
+                _mm256_storeu_si256(c.cast(), sum[0]);
+                _mm256_storeu_si256(c.add(8).cast(), sum[1]);
             }
         }
     }
