@@ -68,7 +68,7 @@ struct Int8Panels {
     quads: Vec<i8>,
     /// What 1 stands for: (panels, `PANEL`).
     scales: Vec<f32>,
-    /// Where the kernels' sums start: (panels, groups of K).
+    /// Where the kernels' sums start, `-ZERO` times the sum of a column: (panels, groups of K).
     starts: Vec<[i32; PANEL]>,
 }
 

@@ -55,12 +55,9 @@ pub(crate) const PANEL: usize = 32;
 /// its row.
 pub const GROUP: usize = 512;
 
-/// What an 8-bit activation is stored with added to it, because `vpdpbusd` multiplies unsigned
-/// bytes by signed ones.
+/// What is added to an 8-bit activation, because `vpdpbusd` multiplies unsigned bytes by signed
+/// ones. Sums start from what this adds to them, negated.
 pub(crate) const ZERO: u8 = 128;
-
-/// 128 * 127 * 2^17 is just below 2^31.
-const INT8_K_MAX: usize = 1 << 17;
 
 impl Isa {
     /// The best one that this processor has.
@@ -129,11 +126,9 @@ impl Isa {
         }
     }
 
-    /// `c = (a - ZERO) b` for one panel of 8-bit numbers, exactly: `b` is (K / 4, `PANEL`, 4),
-    /// four numbers along K side by side.
-    ///
-    /// `start` is `-ZERO` times the sum of each column of `b`, for kernels that multiply `a` as it
-    /// is. K is at most [`INT8_K_MAX`], so that no sum overflows.
+    /// Every row of `c` is `start` plus `a b` for one panel of 8-bit numbers: `b` is (K / 4,
+    /// `PANEL`, 4), four numbers along K side by side. The same with each instruction set; exact
+    /// where the result fits 32 bits, whatever the sums on the way, which wrap.
     pub(crate) fn panel_int8(
         self,
         a: Rows<'_, u8>,
@@ -144,11 +139,10 @@ impl Isa {
         let k = b.len() / PANEL;
         check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert!(b.len() == k * PANEL && k.is_multiple_of(4), "a panel has whole quads of rows");
-        assert!(k <= INT8_K_MAX, "sums of {k} products do not fit 32 bits");
         match self {
-            Self::Portable => portable::panel_int8(a, b, c),
+            Self::Portable => portable::panel_int8(a, b, start, c),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => x86::panel_int8_avx2(a, b, c),
+            Self::Avx2 => x86::panel_int8_avx2(a, b, start, c),
             #[cfg(target_arch = "x86_64")]
             Self::Avx512 => x86::panel_int8_avx512(a, b, start, c),
             #[cfg(not(target_arch = "x86_64"))]

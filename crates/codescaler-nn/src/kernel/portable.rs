@@ -1,6 +1,6 @@
 //! The kernels' definition in plain Rust: runs everywhere, and is what the others are tested by.
 
-use super::{PANEL, Rows, RowsMut, ZERO, from_bf16};
+use super::{PANEL, Rows, RowsMut, from_bf16};
 
 pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: bool) {
     let k = b.len() / PANEL;
@@ -36,15 +36,15 @@ pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
     }
 }
 
-pub(crate) fn panel_int8(a: Rows<'_, u8>, b: &[i8], c: RowsMut<'_, i32>) {
+pub(crate) fn panel_int8(a: Rows<'_, u8>, b: &[i8], start: &[i32; PANEL], c: RowsMut<'_, i32>) {
     let k = b.len() / PANEL;
     for row in 0..a.rows {
         let x = &a.data[row * a.stride..][..k];
-        let mut sums = [0; PANEL];
+        let mut sums = *start;
         for (x, b) in x.as_chunks::<4>().0.iter().zip(b.as_chunks::<{ 4 * PANEL }>().0) {
-            let x = x.map(|x| i32::from(x) - i32::from(ZERO));
             for (sum, b) in sums.iter_mut().zip(b.as_chunks::<4>().0) {
-                *sum += x.iter().zip(b).map(|(x, b)| x * i32::from(*b)).sum::<i32>();
+                let products = x.iter().zip(b).map(|(x, b)| i32::from(*x) * i32::from(*b));
+                *sum = sum.wrapping_add(products.sum());
             }
         }
         c.data[row * c.stride..][..PANEL].copy_from_slice(&sums);

@@ -98,11 +98,8 @@ proptest! {
         let (stride, c_stride) = (k + gap, PANEL + gap);
         let a: Vec<u8> = bytes(seed, offset + rows * stride, largest);
         let b = bytes(seed ^ 1, k * PANEL, largest);
-        let b: Vec<i8> = b.iter().map(|x| x.cast_signed().max(-127)).collect();
-        let weight = |j: usize, column: usize| i64::from(b[(j / 4 * PANEL + column) * 4 + j % 4]);
-        let start = std::array::from_fn(|column| {
-            -(0..k).map(|j| 128 * weight(j, column)).sum::<i64>() as i32
-        });
+        let b: Vec<i8> = b.iter().map(|x| x.cast_signed()).collect();
+        let start = std::array::from_fn(|column| (seed >> column) as i32);
         for isa in available() {
             let mut c = vec![7; offset + rows * c_stride];
             let view = Rows { data: &a[offset..], rows, stride };
@@ -113,9 +110,12 @@ proptest! {
                     prop_assert!(got == 7, "{isa:?} wrote a gap");
                     continue;
                 }
-                let x = |j: usize| i64::from(a[offset + row * stride + j]) - 128;
-                let want: i64 = (0..k).map(|j| x(j) * weight(j, column)).sum();
-                prop_assert_eq!(i64::from(got), want, "{:?}", isa);
+                let product = |j: usize| {
+                    let b = b[(j / 4 * PANEL + column) * 4 + j % 4];
+                    i64::from(a[offset + row * stride + j]) * i64::from(b)
+                };
+                let want = i64::from(start[column]) + (0..k).map(product).sum::<i64>();
+                prop_assert_eq!(got, want as i32, "{:?}", isa);
             }
         }
     }

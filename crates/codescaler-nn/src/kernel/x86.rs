@@ -4,7 +4,7 @@
 
 use std::arch::x86_64::*;
 
-use super::{PANEL, Rows, RowsMut, ZERO, from_bf16};
+use super::{PANEL, Rows, RowsMut, from_bf16};
 
 /// Rows of one AVX-512 tile: 12 x 2 accumulators, 2 vectors of `b`, 6 registers to spare.
 const TILE_512: usize = 12;
@@ -82,7 +82,8 @@ pub(crate) fn panel_f32_avx2(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, a
 /// [`by_tiles`] after widening, exactly: a block of the panel once, and the rows of a tile as they
 /// meet it. `$zero` is that of the wider type.
 macro_rules! by_wider_tiles {
-    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $wider_a:expr, $wider_b:expr) => {{
+    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $add:literal,
+     $wider_a:expr, $wider_b:expr) => {{
         let mut wide_b = [$zero; BLOCK * PANEL];
         let mut wide_a = [$zero; BLOCK * TILE_256];
         let k = $b.len() / PANEL;
@@ -107,20 +108,27 @@ macro_rules! by_wider_tiles {
                 );
                 let a = Rows { data: &wide_a, rows, stride: BLOCK };
                 let c = RowsMut { data: &mut $c.data[row * $c.stride..], stride: $c.stride };
-                by_tiles!($kernel, TILE_256, [1 2 3 4 5], a, b, c, start > 0);
+                by_tiles!($kernel, TILE_256, [1 2 3 4 5], a, b, c, $add || start > 0);
             }
         }
     }};
 }
 
 pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
-    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, from_bf16, wider_pairs);
+    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, false, from_bf16, wider_pairs);
 }
 
 /// AVX2 multiplies bytes only with sums that saturate, so bytes become 16 bits wide.
-pub(crate) fn panel_int8_avx2(a: Rows<'_, u8>, b: &[i8], c: RowsMut<'_, i32>) {
-    let wider = |a| i16::from(a) - i16::from(ZERO);
-    by_wider_tiles!(tile_int16_256, 0, a, b, c, wider, wider_quads);
+pub(crate) fn panel_int8_avx2(
+    a: Rows<'_, u8>,
+    b: &[i8],
+    start: &[i32; PANEL],
+    c: RowsMut<'_, i32>,
+) {
+    for row in c.data.chunks_mut(c.stride).take(a.rows) {
+        row[..PANEL].copy_from_slice(start);
+    }
+    by_wider_tiles!(tile_int16_256, 0, a, b, c, true, i16::from, wider_quads);
 }
 
 /// (K / 2, `PANEL`, 2) in bfloat16 to (K, `PANEL`) in f32.
@@ -250,8 +258,7 @@ unsafe fn tile_f32_256<const M: usize>(t: Tile<f32, f32, f32, bool>) {
     }
 }
 
-/// `vpdpbusd` adds four products of unsigned by signed bytes without saturating in between. `t.start`
-/// takes away what [`ZERO`] adds to every activation.
+/// `vpdpbusd` adds four products of unsigned by signed bytes without saturating in between.
 ///
 /// # Safety
 /// Needs AVX-512 F and VNNI; `t` must describe `M` rows within their buffers, `t.k` a multiple
