@@ -3,7 +3,9 @@
 mod exec;
 mod load;
 mod report;
+mod score;
 mod side;
+mod spread;
 
 use clap::Subcommand;
 
@@ -16,10 +18,12 @@ use crate::{
 #[derive(Subcommand)]
 pub(crate) enum Options {
     Exec(exec::Options),
+    Score(score::Options),
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     match options {
         Options::Exec(options) => exec::run(terminal, options),
+        Options::Score(options) => score::run(terminal, options),
     }
 }

@@ -14,7 +14,7 @@ use codescaler_extract::Policy;
 use serde_json::json;
 
 pub(crate) use self::{
-    decoder::{Decoder, DecoderOptions, ISAS, PRECISIONS, isa_name, precision_name},
+    decoder::{Decoder, DecoderOptions, ISAS, PRECISIONS, isa_name, one_of, precision_name},
     linear::Linear,
 };
 use crate::{

@@ -133,6 +133,13 @@ struct Written {
 }
 
 impl DecoderConfig {
+    /// Numbers in the matrices of all layers.
+    pub(crate) fn layer_weights(&self) -> u64 {
+        let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);
+        let attention = self.hidden * (q + 2 * kv) + q * self.hidden;
+        (self.layers * (attention + 3 * self.hidden * self.ffn)) as u64
+    }
+
     /// Reads and validates `config.json`.
     ///
     /// # Errors

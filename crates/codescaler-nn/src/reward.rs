@@ -134,13 +134,39 @@ impl RewardModel {
         items: &[&Item],
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<(), GroupError> {
-        let (whole, trimmed) = distinct(items).into_iter().partition(|d| d.item.shares());
-        let groups: [Vec<Distinct<'_>>; 2] = [whole, trimmed];
-        let groups = groups.map(|group| (common_prefix(&group), group));
-        let tokens_total = groups.iter().map(|(shared, group)| {
-            shared + group.iter().map(|d| d.item.tokens().len() - shared).sum::<usize>()
-        });
-        let (mut tokens_done, tokens_total) = (0, tokens_total.sum::<usize>());
+        self.score_groups(groups(items), progress)
+    }
+
+    /// As [`RewardModel::score_items`], every item computed in whole: the same scores, later. For
+    /// comparison.
+    ///
+    /// # Errors
+    /// When a score is not finite.
+    pub fn score_items_apart(
+        &self,
+        items: &[&Item],
+        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<(), GroupError> {
+        let apart = items.iter().enumerate().map(|(at, item)| Distinct { item, places: vec![at] });
+        self.score_groups([(0, apart.collect()), (0, Vec::new())], progress)
+    }
+
+    /// How many tokens [`RewardModel::score_items`] computes: shared ones count once.
+    pub fn tokens_computed(&self, items: &[&Item]) -> usize {
+        groups(items).iter().map(tokens_of).sum()
+    }
+
+    /// Numbers in the layers' matrices: how many multiplications each token costs there.
+    pub fn weights_per_token(&self) -> u64 {
+        self.decoder.config.layer_weights()
+    }
+
+    fn score_groups(
+        &self,
+        groups: [(usize, Vec<Distinct<'_>>); 2],
+        progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<(), GroupError> {
+        let (mut tokens_done, tokens_total) = (0, groups.iter().map(tokens_of).sum());
         for (shared, group) in groups {
             let prefix =
                 (shared > 0).then(|| self.decoder.prefix(&group[0].item.tokens()[..shared]));
@@ -220,6 +246,19 @@ fn distinct<'a>(items: &[&'a Item]) -> Vec<Distinct<'a>> {
         }
     }
     found
+}
+
+/// Items that share their beginning, and how much of it: those with the whole problem, and those
+/// whose problem was trimmed.
+fn groups<'a>(items: &[&'a Item]) -> [(usize, Vec<Distinct<'a>>); 2] {
+    let (whole, trimmed) = distinct(items).into_iter().partition(|d| d.item.shares());
+    let groups: [Vec<Distinct<'_>>; 2] = [whole, trimmed];
+    groups.map(|group| (common_prefix(&group), group))
+}
+
+/// Tokens to compute for a group.
+fn tokens_of((shared, group): &(usize, Vec<Distinct<'_>>)) -> usize {
+    shared + group.iter().map(|d| d.item.tokens().len() - shared).sum::<usize>()
 }
 
 /// How many tokens all items begin with, at least one short of each item: the last token is the

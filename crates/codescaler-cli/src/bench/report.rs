@@ -5,6 +5,7 @@ use serde_json::{Value as Json, json};
 use super::{
     load::{Item, Kind, Load},
     side::{Sample, Side},
+    spread::Spread,
 };
 use crate::table::table;
 
@@ -22,37 +23,6 @@ pub(super) struct Row {
     /// CPU time of starting and ending alone, measured before each sample.
     pub(super) idle_cpu_s: Vec<f64>,
     pub(super) samples: Vec<Sample>,
-}
-
-/// A median and what lies around it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(values: impl Iterator<Item = f64>) -> Spread {
-        let mut values: Vec<f64> = values.collect();
-        values.sort_by(f64::total_cmp);
-        let at = |idx: usize| values.get(idx).copied().unwrap_or(f64::NAN);
-        let (low, high) = (values.len().saturating_sub(1) / 2, values.len() / 2);
-        Spread {
-            median: f64::midpoint(at(low), at(high)),
-            min: at(0),
-            max: at(values.len().saturating_sub(1)),
-        }
-    }
-
-    fn show(self, digits: usize) -> String {
-        let Spread { median, min, max } = self;
-        format!("{median:.digits$} [{min:.digits$}, {max:.digits$}]")
-    }
-
-    fn summary(self) -> Json {
-        json!({"median": self.median, "min": self.min, "max": self.max})
-    }
 }
 
 /// The smallest value that a share of all does not pass.
@@ -199,10 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn medians_and_quantiles() {
-        let spread = |values: &[f64]| Spread::of(values.iter().copied());
-        assert_eq!(spread(&[3.0, 1.0, 2.0]), Spread { median: 2.0, min: 1.0, max: 3.0 });
-        assert_eq!(spread(&[4.0, 1.0]), Spread { median: 2.5, min: 1.0, max: 4.0 });
+    fn quantiles() {
         let hundred: Vec<f64> = (1..=100).rev().map(f64::from).collect();
         assert_eq!(quantile(&hundred, 0.5), Some(50.0));
         assert_eq!(quantile(&hundred, 0.99), Some(99.0));

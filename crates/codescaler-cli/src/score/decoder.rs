@@ -46,7 +46,7 @@ pub(crate) struct DecoderOptions {
     too_long: Option<TooLong>,
 }
 
-pub(crate) const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::F32];
+pub(crate) const PRECISIONS: [Precision; 3] = [Precision::Bf16, Precision::F32, Precision::Int8];
 pub(crate) const ISAS: [Isa; 3] = [Isa::Avx512, Isa::Avx2, Isa::Portable];
 const TOO_LONG: [TooLong; 3] = [TooLong::Error, TooLong::TrimProblem, TooLong::TrimProgram];
 
@@ -54,6 +54,7 @@ pub(crate) fn precision_name(precision: Precision) -> &'static str {
     match precision {
         Precision::Bf16 => "bf16",
         Precision::F32 => "f32",
+        Precision::Int8 => "int8",
     }
 }
 
@@ -74,7 +75,7 @@ fn too_long_name(too_long: TooLong) -> &'static str {
 }
 
 /// Parses one of `all` by its name.
-fn one_of<T: Clone + Copy + Send + Sync + 'static>(
+pub(crate) fn one_of<T: Clone + Copy + Send + Sync + 'static>(
     all: &'static [T],
     name: fn(T) -> &'static str,
 ) -> ValueParser {
