@@ -3,7 +3,10 @@
 //! Threads share a layer by blocks of rows. One block goes through a whole half of the layer
 //! before the next, so its intermediate results stay in a near cache and need little memory.
 
+mod growing;
+
 use std::num::NonZeroUsize;
+use std::ops::Range;
 use std::path::Path;
 
 use crate::attention::{BLOCK, Keys, Scratch as AttentionScratch, Shape};
@@ -43,6 +46,10 @@ pub(crate) struct Prefix {
 struct Span {
     start: usize,
     len: usize,
+    /// Its tokens between the prefix and the first row, whose keys are known.
+    done: usize,
+    /// Where its keys and values are.
+    keys: Range<usize>,
 }
 
 impl Decoder {
@@ -70,6 +77,9 @@ impl Decoder {
 
     /// Computes the keys and values of `tokens`, for sequences that begin with them.
     pub(crate) fn prefix(&self, tokens: &[u32]) -> Prefix {
+        if tokens.is_empty() {
+            return Prefix { tokens: 0, layers: vec![Vec::new(); self.config.layers] };
+        }
         let mut kept = Vec::new();
         self.hidden(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
         Prefix { tokens: tokens.len(), layers: kept }
@@ -87,7 +97,11 @@ impl Decoder {
         last.map(|x| self.apply_head(x)).collect()
     }
 
-    fn apply_head(&self, x: &[f32]) -> Vec<f32> {
+    fn shape(&self) -> Shape {
+        Shape { isa: self.isa, head_dim: self.config.head_dim }
+    }
+
+    pub(crate) fn apply_head(&self, x: &[f32]) -> Vec<f32> {
         let mut hidden = vec![0.0; x.len()];
         rms_norm(x, &self.network.norm, self.config.norm_eps, &mut hidden);
         let head = &self.network.head;
@@ -114,8 +128,20 @@ impl Decoder {
         sequences: &[&[u32]],
         mut keep: impl FnMut(&[f32]),
     ) -> Vec<f32> {
-        let mut pass = Pass::new(self, prefix, sequences);
-        let mut x = pass.embed(sequences);
+        let first = prefix.map_or(0, |prefix| prefix.tokens);
+        let block_len = self.shape().block_len() * self.config.kv_heads;
+        let (mut start, mut room) = (0, 0);
+        let span = |tokens: &&[u32]| {
+            assert!(!tokens.is_empty(), "an empty sequence has no last token");
+            let blocks = (first + tokens.len()).div_ceil(BLOCK) - first / BLOCK;
+            let keys = room..room + blocks * block_len;
+            let span = Span { start, len: tokens.len(), done: 0, keys };
+            (start, room) = (start + span.len, span.keys.end);
+            span
+        };
+        let mut pass = Pass::new(self, prefix, sequences.iter().map(span).collect());
+        pass.keys = vec![0.0; room];
+        let mut x = pass.embed(sequences.iter().flat_map(|tokens| tokens.iter().copied()));
         for (layer, block) in self.network.blocks.iter().enumerate() {
             pass.project(block, &x);
             pass.pack_keys(layer);
@@ -136,12 +162,11 @@ struct Pass<'a> {
     rows: usize,
     /// (T, q + 2 kv)
     qkv: Vec<f32>,
-    /// Per sequence, per head: blocks of keys and values.
+    /// Per sequence, per head: blocks of keys and values of the layer that is computed.
     keys: Vec<f32>,
-    /// Where each sequence's keys begin in `keys`; one more entry at the end.
-    key_starts: Vec<usize>,
-    /// Cosines and sines, (positions from the prefix's end on, D / 2) each.
+    /// Cosines and sines, (positions from `rotary_start` behind the prefix's end on, D / 2) each.
     rotary: (Vec<f32>, Vec<f32>),
+    rotary_start: usize,
     scratches: Vec<Scratch>,
 }
 
@@ -157,23 +182,15 @@ struct Scratch {
 }
 
 impl<'a> Pass<'a> {
-    fn new(decoder: &'a Decoder, prefix: Option<&'a Prefix>, sequences: &[&[u32]]) -> Self {
+    fn new(decoder: &'a Decoder, prefix: Option<&'a Prefix>, spans: Vec<Span>) -> Self {
         let config = &decoder.config;
-        let shape = Shape { isa: decoder.isa, head_dim: config.head_dim };
+        let shape = decoder.shape();
         let first = prefix.map_or(0, |prefix| prefix.tokens);
-        let (mut spans, mut key_starts) = (Vec::new(), vec![0]);
-        let (mut total, mut keys) = (0, 0);
-        for tokens in sequences {
-            assert!(!tokens.is_empty(), "an empty sequence has no last token");
-            spans.push(Span { start: total, len: tokens.len() });
-            total += tokens.len();
-            let blocks = (first + tokens.len()).div_ceil(BLOCK) - first / BLOCK;
-            keys += blocks * shape.block_len() * config.kv_heads;
-            key_starts.push(keys);
-        }
+        let total: usize = spans.iter().map(|span| span.len).sum();
         let share = total.div_ceil(decoder.threads.get()).next_multiple_of(ROWS_STEP);
         let rows = share.min(ROWS_MAX);
-        let longest = spans.iter().map(|span| span.len).max().unwrap_or(0);
+        let rotary_start = spans.iter().map(|span| span.done).min().unwrap_or(0);
+        let end = spans.iter().map(|span| span.done + span.len).max().unwrap_or(0);
         let scratches = (0..decoder.threads.get()).map(|_| Scratch::new(decoder, shape, rows));
         Self {
             decoder,
@@ -181,9 +198,9 @@ impl<'a> Pass<'a> {
             shape,
             rows,
             qkv: vec![0.0; total * (config.heads + 2 * config.kv_heads) * config.head_dim],
-            keys: vec![0.0; keys],
-            key_starts,
-            rotary: rotary(config, first, longest),
+            keys: Vec::new(),
+            rotary: rotary(config, first + rotary_start, end - rotary_start),
+            rotary_start,
             scratches: scratches.collect(),
             spans,
         }
@@ -193,10 +210,10 @@ impl<'a> Pass<'a> {
         self.prefix.map_or(0, |prefix| prefix.tokens)
     }
 
-    fn embed(&self, sequences: &[&[u32]]) -> Vec<f32> {
+    fn embed(&self, tokens: impl Iterator<Item = u32>) -> Vec<f32> {
         let c = self.decoder.config.hidden;
         let embedding = self.decoder.embedding();
-        let tokens: Vec<u32> = sequences.concat();
+        let tokens: Vec<u32> = tokens.collect();
         let mut x = vec![0.0; tokens.len() * c];
         for (row, token) in x.chunks_mut(c).zip(tokens) {
             embedding.read(token as usize * c, row);
@@ -211,7 +228,7 @@ impl<'a> Pass<'a> {
         let width = (config.heads + 2 * config.kv_heads) * config.head_dim;
         let rotated = config.heads + config.kv_heads;
         let half = config.head_dim / 2;
-        let (spans, (cos, sin)) = (&self.spans, &self.rotary);
+        let (spans, (cos, sin), rotary_start) = (&self.spans, &self.rotary, self.rotary_start);
         let items = x.chunks(self.rows * c).zip(self.qkv.chunks_mut(self.rows * width)).enumerate();
         let rows_max = self.rows;
         parallel::for_each(&mut self.scratches, items, |scratch, (item, (x, qkv))| {
@@ -227,7 +244,8 @@ impl<'a> Pass<'a> {
                 #[inline(always)]
                 || {
                     for (index, row) in qkv.chunks_mut(width).enumerate() {
-                        let at = place(spans, item * rows_max + index).1;
+                        let (sequence, at) = place(spans, item * rows_max + index);
+                        let at = spans[sequence].done + at - rotary_start;
                         if let Some(bias) = &block.qkv_bias {
                             row.iter_mut().zip(bias).for_each(|(x, bias)| *x += bias);
                         }
@@ -251,18 +269,21 @@ impl<'a> Pass<'a> {
         let (shape, first) = (self.shape, self.first_position());
         let (q, kv) = (heads * head_dim, kv_heads * head_dim);
         let prefix = self.prefix.map(|prefix| (&*prefix.layers[layer], first.div_ceil(BLOCK)));
-        let (qkv, spans, starts) = (&self.qkv, &self.spans, &self.key_starts);
+        let (qkv, spans) = (&self.qkv, &self.spans);
         let mut items = Vec::new();
-        let mut rest = &mut self.keys[..];
-        for (index, span) in spans.iter().enumerate() {
-            let (own, after) = rest.split_at_mut(starts[index + 1] - starts[index]);
-            rest = after;
+        let (mut rest, mut at) = (&mut self.keys[..], 0);
+        for span in spans {
+            let (own, after) = rest[span.keys.start - at..].split_at_mut(span.keys.len());
+            (rest, at) = (after, span.keys.end);
             let len = own.len() / kv_heads;
             items.extend(own.chunks_mut(len).enumerate().map(|(head, own)| (span, head, own)));
         }
         parallel::for_each(&mut self.scratches, items.into_iter(), |_, (span, head, own)| {
-            own.fill(0.0);
-            if let Some((prefix, blocks)) = prefix.filter(|_| first % BLOCK != 0) {
+            if span.done == 0 {
+                own.fill(0.0);
+            }
+            if let Some((prefix, blocks)) = prefix.filter(|_| span.done == 0 && first % BLOCK != 0)
+            {
                 let last = (head + 1) * blocks * shape.block_len();
                 let unfinished = &prefix[last - shape.block_len()..last];
                 own[..shape.block_len()].copy_from_slice(unfinished);
@@ -271,7 +292,7 @@ impl<'a> Pass<'a> {
                 let row = &qkv[(span.start + index) * (q + 2 * kv)..][..q + 2 * kv];
                 let key = &row[q + head * head_dim..][..head_dim];
                 let value = &row[q + kv + head * head_dim..][..head_dim];
-                shape.insert(own, first / BLOCK, first + index, (key, value));
+                shape.insert(own, first / BLOCK, first + span.done + index, (key, value));
             }
         });
     }
@@ -318,7 +339,7 @@ impl<'a> Pass<'a> {
                     stride: width,
                 };
                 let keys = self.keys(layer, sequence, head * kv_heads / heads);
-                self.shape.attend(q, first + at, keys, &mut scratch.attention);
+                self.shape.attend(q, first + span.done + at, keys, &mut scratch.attention);
                 for index in 0..n {
                     let mixed = scratch.attention.row(index);
                     scratch.mixed.write(row + index - start, head * head_dim, mixed);
@@ -329,7 +350,7 @@ impl<'a> Pass<'a> {
     }
 
     fn keys(&self, layer: usize, sequence: usize, head: usize) -> Keys<'_> {
-        let own = &self.keys[self.key_starts[sequence]..self.key_starts[sequence + 1]];
+        let own = &self.keys[self.spans[sequence].keys.clone()];
         let len = own.len() / self.decoder.config.kv_heads;
         let shared = self.prefix.map_or(&[][..], |prefix| {
             // Its unfinished last block is repeated in `own`.

@@ -114,6 +114,9 @@ pub enum LoadErrorKind {
     /// The weights have a language-model head where one number was asked for.
     #[error("the head gives one number per token of the vocabulary, not one score")]
     NotAScorer,
+    /// The weights have a head for one number where a policy was asked for.
+    #[error("the head gives one score, not one number per token of the vocabulary")]
+    NotAPolicy,
 }
 
 /// A candidate of a group could not be scored.

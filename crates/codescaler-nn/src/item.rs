@@ -140,7 +140,7 @@ fn tokens(text: &TextEncoder, prompt: &str, program: &str) -> Result<Vec<u32>, S
         Message { role: "user", content: prompt },
         Message { role: "assistant", content: program },
     ];
-    let tokens = text.encode(&text.render(&messages)?)?;
+    let tokens = text.encode(&text.render(&messages, false)?)?;
     if tokens.is_empty() { Err(ScoreError::Empty) } else { Ok(tokens) }
 }
 

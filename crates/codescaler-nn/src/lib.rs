@@ -9,6 +9,8 @@
 mod config;
 mod error;
 mod reward;
+mod generate;
+mod sample;
 mod item;
 mod identity;
 mod text;
@@ -26,9 +28,11 @@ mod reference;
 
 pub use config::{DecoderConfig, Rope, RopeScaling};
 pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
+pub use generate::{Finish, Policy, Request, Sample};
 pub use identity::identify;
 pub use item::{Item, Part, TooLong, Trimmed};
 pub use kernel::{GROUP, Isa, Precision};
 pub use reward::{Kernels, Options, Progress, RewardModel};
+pub use sample::Sampling;
 pub use speed::gflops;
 pub use text::{Message, TextEncoder};

@@ -50,6 +50,8 @@ pub(crate) struct Head {
     pub bias: Vec<f32>,
 }
 
+/// The head of a policy, where it is not the embedding.
+pub(crate) const LM_HEAD: &str = "lm_head.weight";
 pub(crate) const EMBEDDING: &str = "model.embed_tokens.weight";
 
 impl<M: Matrix> Network<M> {
@@ -147,7 +149,7 @@ impl Head {
     fn load(config: &DecoderConfig, weights: &Weights) -> Result<Self, LoadError> {
         let (kind, layer) = if weights.has("v_head.summary.weight") {
             // The language-model head that it was trained beside is still in the file.
-            weights.ignore("lm_head.weight");
+            weights.ignore(LM_HEAD);
             (HeadKind::ValueHead, "v_head.summary")
         } else if weights.has("score.weight") {
             (HeadKind::Score, "score")
@@ -163,10 +165,10 @@ impl Head {
     fn language_model(config: &DecoderConfig, weights: &Weights) -> Result<Self, LoadError> {
         let weight = if config.tied {
             // Some writers store the shared tensor twice.
-            weights.ignore("lm_head.weight");
+            weights.ignore(LM_HEAD);
             None
         } else {
-            Some(weights.take_f32("lm_head.weight", &[config.vocab, config.hidden])?)
+            Some(weights.take_f32(LM_HEAD, &[config.vocab, config.hidden])?)
         };
         Ok(Self { kind: HeadKind::LanguageModel, weight, bias: vec![0.0; config.vocab] })
     }

@@ -56,7 +56,8 @@ impl TextEncoder {
         Ok(Self { tokenizer, environment, special })
     }
 
-    /// The conversation as text, by the template, without a generation prompt.
+    /// The conversation as text, by the template; with `add_generation_prompt`, up to where the
+    /// assistant goes on.
     ///
     /// As in the reference framework: `trim_blocks`, `lstrip_blocks`, `raise_exception`, methods
     /// of Python's strings, lists and dictionaries, `tojson` that keeps non-ASCII text as it is.
@@ -65,7 +66,11 @@ impl TextEncoder {
     ///
     /// # Errors
     /// When the template raises an exception or names something undefined.
-    pub fn render(&self, messages: &[Message<'_>]) -> Result<String, ScoreError> {
+    pub fn render(
+        &self,
+        messages: &[Message<'_>],
+        add_generation_prompt: bool,
+    ) -> Result<String, ScoreError> {
         let messages = minijinja::Value::from_iter(messages.iter().map(|message| {
             context! { role => message.role, content => message.content }
         }));
@@ -74,7 +79,7 @@ impl TextEncoder {
         let rendered = template.and_then(|template| {
             template.render(context! {
                 messages,
-                add_generation_prompt => false,
+                add_generation_prompt,
                 bos_token => special("bos_token"),
                 eos_token => special("eos_token"),
                 pad_token => special("pad_token"),
@@ -92,6 +97,17 @@ impl TextEncoder {
         let encoding = self.tokenizer.encode_fast(text, false);
         let encoding = encoding.map_err(|source| ScoreError::Tokenizer(source.to_string()))?;
         Ok(encoding.get_ids().to_vec())
+    }
+
+    /// From tokens to text, one after the other: what a token makes certain. Special tokens are
+    /// left out, and characters that take several tokens come with their last.
+    pub(crate) fn decoder(&self) -> impl FnMut(u32) -> Result<String, ScoreError> + '_ {
+        let mut stream = self.tokenizer.decode_stream(true);
+        move |token| {
+            let piece = stream.step(token);
+            let piece = piece.map_err(|source| ScoreError::Tokenizer(source.to_string()))?;
+            Ok(piece.unwrap_or_default())
+        }
     }
 
     /// Where the tokens of `text` stand in it, in bytes. Spans may overlap where one character

@@ -108,7 +108,7 @@ fn templates_and_tokens_are_the_frameworks() {
                 Message { role: "user", content: &golden.prompt },
                 Message { role: "assistant", content: candidate },
             ];
-            let rendered = text.render(&messages).unwrap();
+            let rendered = text.render(&messages, false).unwrap();
             assert_eq!(Some(&rendered), case.text.as_ref(), "{family}");
             assert_eq!(text.encode(&rendered).unwrap(), case.ids, "{family}");
         }

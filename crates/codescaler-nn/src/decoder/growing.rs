@@ -1,0 +1,105 @@
+//! Sequences that grow token by token.
+
+use std::mem;
+
+use super::{BLOCK, Decoder, EMBEDDING, Pass, Prefix, Span};
+use crate::config::DecoderConfig;
+use crate::kernel::PANEL;
+use crate::layers::rms_norm;
+use crate::matrix::{Matrix as _, Packed, Part, Tile};
+use crate::network::LM_HEAD;
+
+/// Sequences that go on from one prefix, token by token: the keys and values of what follows it.
+pub(crate) struct Growing<'a> {
+    prefix: &'a Prefix,
+    /// Per layer: sequences one after the other, each with room for all its tokens.
+    layers: Vec<Vec<f32>>,
+    /// Numbers of one sequence in one layer.
+    room: usize,
+    /// Tokens that each sequence has, beside the prefix.
+    lengths: Vec<usize>,
+}
+
+impl Decoder {
+    /// Room for `n` sequences of up to `tokens_max` tokens each after the prefix.
+    pub(crate) fn growing<'a>(
+        &self,
+        prefix: &'a Prefix,
+        n: usize,
+        tokens_max: usize,
+    ) -> Growing<'a> {
+        let room = self.room(prefix, tokens_max);
+        let layers = vec![vec![0.0; n * room]; self.config.layers];
+        Growing { prefix, layers, room, lengths: vec![0; n] }
+    }
+
+    /// How many sequences of up to `tokens_max` tokens `bytes_max` have room for; at least one.
+    pub(crate) fn growing_max(
+        &self,
+        prefix: &Prefix,
+        tokens_max: usize,
+        bytes_max: usize,
+    ) -> usize {
+        let bytes = self.room(prefix, tokens_max) * self.config.layers * size_of::<f32>();
+        (bytes_max / bytes.max(1)).max(1)
+    }
+
+    /// Numbers of one sequence in one layer.
+    fn room(&self, prefix: &Prefix, tokens_max: usize) -> usize {
+        let blocks = (prefix.tokens + tokens_max).div_ceil(BLOCK) - prefix.tokens / BLOCK;
+        blocks * self.shape().block_len() * self.config.kv_heads
+    }
+
+    /// Appends a token to some of the sequences, named in ascending order. What the last block
+    /// leaves of each, (T, C): the same bits as if the sequence were computed anew.
+    pub(crate) fn step(&self, growing: &mut Growing<'_>, tokens: &[(usize, u32)]) -> Vec<f32> {
+        let Growing { prefix, layers, room, lengths } = growing;
+        let span = |(start, &(sequence, _)): (usize, &(usize, u32))| {
+            let keys = sequence * *room..(sequence + 1) * *room;
+            Span { start, len: 1, done: lengths[sequence], keys }
+        };
+        let mut pass = Pass::new(self, Some(prefix), tokens.iter().enumerate().map(span).collect());
+        let mut x = pass.embed(tokens.iter().map(|(_, token)| *token));
+        for (layer, block) in self.network.blocks.iter().enumerate() {
+            pass.project(block, &x);
+            mem::swap(&mut pass.keys, &mut layers[layer]);
+            pass.pack_keys(layer);
+            pass.mix(block, layer, &mut x);
+            mem::swap(&mut pass.keys, &mut layers[layer]);
+        }
+        for (sequence, _) in tokens {
+            lengths[*sequence] += 1;
+        }
+        x
+    }
+
+    /// `head` packed for this processor, as a decoder of language needs it.
+    pub(crate) fn pack_head(&self) -> Packed {
+        let numbers = match self.weights.has(LM_HEAD) && !self.config.tied {
+            true => self.weights.again(LM_HEAD),
+            false => self.weights.again(EMBEDDING),
+        };
+        let part = Part { numbers, rows: self.config.vocab };
+        Packed::stack((self.isa, self.precision), &[part], self.config.hidden)
+    }
+
+    /// The logits of rows of `x`, (T, C) to (T, vocabulary).
+    pub(crate) fn logits(&self, head: &Packed, x: &[f32]) -> Vec<f32> {
+        let DecoderConfig { hidden: c, vocab, norm_eps, .. } = self.config;
+        let rows = x.len() / c;
+        let (mut input, mut tile) = (head.input(rows), Tile::new(rows, 1));
+        let mut row = vec![0.0; c];
+        for (index, x) in x.chunks(c).enumerate() {
+            rms_norm(x, &self.network.norm, norm_eps, &mut row);
+            input.write(index, 0, &row);
+        }
+        let mut logits = vec![0.0; rows * vocab];
+        head.product(&mut input, rows, &mut tile, |column, tile| {
+            let n = PANEL.min(vocab - column);
+            for (logits, tile) in logits.chunks_mut(vocab).zip(tile.chunks(PANEL)) {
+                logits[column..column + n].copy_from_slice(&tile[..n]);
+            }
+        });
+        logits
+    }
+}

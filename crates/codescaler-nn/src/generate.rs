@@ -1,0 +1,245 @@
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use serde_json::Value;
+
+use crate::decoder::{Decoder, Prefix};
+use crate::error::{LoadError, LoadErrorKind, ScoreError};
+use crate::matrix::Packed;
+use crate::network::HeadKind;
+use crate::reward::{Kernels, Options};
+use crate::sample::Sampling;
+use crate::text::{Message, TextEncoder};
+
+/// A policy: writes completions, token by token.
+pub struct Policy {
+    decoder: Decoder,
+    head: Packed,
+    text: TextEncoder,
+    /// Tokens that end a completion.
+    stop_tokens: Vec<u32>,
+    tokens_max: usize,
+}
+
+/// What is asked of a policy.
+#[derive(Debug, Clone)]
+pub struct Request<'a> {
+    /// The conversation so far; the policy writes the assistant's next turn.
+    pub messages: &'a [Message<'a>],
+    /// How many samples.
+    pub n: usize,
+    /// Tokens that each may have.
+    pub tokens_max: usize,
+    /// How tokens are drawn.
+    pub sampling: Sampling,
+    /// Texts that end a sample where they begin; they are not part of it.
+    pub stop: &'a [String],
+}
+
+/// One completion.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Sample {
+    /// What was written, without special tokens.
+    pub text: String,
+    /// The tokens as drawn, one that ends the completion included.
+    pub tokens: Vec<u32>,
+    /// Each token's natural log-probability before temperature, top-k and top-p.
+    pub logprobs: Vec<f32>,
+    /// Why it ended.
+    pub finish: Finish,
+}
+
+/// Why a sample ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// The policy drew a token that ends completions.
+    StopToken,
+    /// The text came to one of [`Request::stop`].
+    StopText,
+    /// It has [`Request::tokens_max`] tokens, or as many as there are positions.
+    Length,
+    /// The caller had enough.
+    Cancelled,
+}
+
+/// Keys and values of samples side by side take at most so much memory.
+const CACHE_BYTES_MAX: usize = 1 << 30;
+
+impl Policy {
+    /// Loads a Hugging Face directory with a language-model head, as
+    /// [`RewardModel::load`](crate::RewardModel::load) does. What ends a completion stands in
+    /// `generation_config.json` or `config.json` as `eos_token_id`.
+    ///
+    /// # Errors
+    /// As for a reward model; and when the head is not that of a language model.
+    pub fn load(dir: &Path, options: &Options) -> Result<Self, LoadError> {
+        assert!(options.isa.is_available(), "this processor has no {:?}", options.isa);
+        let decoder = Decoder::load(dir, (options.isa, options.precision), options.threads)?;
+        if decoder.head() != HeadKind::LanguageModel {
+            return Err(LoadError::at(dir, LoadErrorKind::NotAPolicy));
+        }
+        let text = TextEncoder::load(dir, decoder.config.vocab)?;
+        let tokens_max = options.tokens_max.min(decoder.config.positions_max);
+        let head = decoder.pack_head();
+        Ok(Self { head, text, stop_tokens: stop_tokens(dir)?, tokens_max, decoder })
+    }
+
+    /// What it is computed with.
+    pub fn kernels(&self) -> Kernels {
+        self.decoder.kernels()
+    }
+
+    /// Writes completions of one conversation, side by side; the conversation is computed once.
+    ///
+    /// `watch` gets each piece of text with its sample's number as soon as it is certain; a break
+    /// ends that sample. A sample is the same whatever stands beside it.
+    ///
+    /// # Errors
+    /// When the template or the tokenizer refuses the conversation, and when it leaves no room.
+    pub fn generate(
+        &self,
+        request: &Request<'_>,
+        watch: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<Vec<Sample>, ScoreError> {
+        let tokens = self.text.encode(&self.text.render(request.messages, true)?)?;
+        let Some((&last, before)) = tokens.split_last() else { return Err(ScoreError::Empty) };
+        if tokens.len() >= self.tokens_max {
+            let (tokens, tokens_max) = (tokens.len() + 1, self.tokens_max);
+            return Err(ScoreError::TooLong { tokens, tokens_max });
+        }
+        let tokens_max = request.tokens_max.min(self.tokens_max - tokens.len());
+        let prefix = self.decoder.prefix(before);
+        let width = self.decoder.growing_max(&prefix, tokens_max, CACHE_BYTES_MAX);
+        let mut samples = Vec::with_capacity(request.n);
+        for first in (0..request.n).step_by(width) {
+            let wave = first..request.n.min(first + width);
+            let mut live: Vec<Live<'_>> =
+                wave.map(|number| Live::new(number, &self.text, last)).collect();
+            self.advance((&prefix, tokens_max), request, &mut live, watch)?;
+            samples.extend(live.into_iter().map(Live::sample));
+        }
+        Ok(samples)
+    }
+
+    /// Advances all samples of a wave, a token at a time, until each has ended.
+    fn advance(
+        &self,
+        (prefix, tokens_max): (&Prefix, usize),
+        request: &Request<'_>,
+        live: &mut [Live<'_>],
+        watch: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
+    ) -> Result<(), ScoreError> {
+        let mut growing = self.decoder.growing(prefix, live.len(), tokens_max);
+        for position in 0..tokens_max {
+            let going = live.iter().enumerate().filter(|(_, sample)| sample.finish.is_none());
+            let feed: Vec<(usize, u32)> = going.map(|(at, sample)| (at, sample.last)).collect();
+            if feed.is_empty() {
+                break;
+            }
+            let x = self.decoder.step(&mut growing, &feed);
+            let logits = self.decoder.logits(&self.head, &x);
+            for (&(at, _), logits) in feed.iter().zip(logits.chunks(self.decoder.config.vocab)) {
+                let sample = &mut live[at];
+                let drawn = request.sampling.draw(logits, sample.number as u64, position as u64);
+                sample.tokens.push(drawn.token);
+                sample.logprobs.push(drawn.logprob);
+                sample.last = drawn.token;
+                if self.stop_tokens.contains(&drawn.token) {
+                    sample.finish = Some(Finish::StopToken);
+                } else {
+                    sample.read(drawn.token, request.stop)?;
+                }
+                sample.tell(request.stop, watch);
+            }
+        }
+        for sample in live {
+            sample.finish.get_or_insert(Finish::Length);
+            sample.tell(&[], watch);
+        }
+        Ok(())
+    }
+}
+
+/// A sample on its way.
+struct Live<'a> {
+    number: usize,
+    /// From tokens to text; a character may take several.
+    decode: Box<dyn FnMut(u32) -> Result<String, ScoreError> + 'a>,
+    /// The token that is computed next.
+    last: u32,
+    tokens: Vec<u32>,
+    logprobs: Vec<f32>,
+    text: String,
+    /// Bytes of `text` that were told.
+    told: usize,
+    finish: Option<Finish>,
+}
+
+impl<'a> Live<'a> {
+    fn new(number: usize, text: &'a TextEncoder, last: u32) -> Self {
+        let (tokens, logprobs, text, decode) =
+            (Vec::new(), Vec::new(), String::new(), Box::new(text.decoder()));
+        Self { number, decode, last, tokens, logprobs, text, told: 0, finish: None }
+    }
+
+    /// Appends a token's text, and ends the sample where a stop text begins.
+    fn read(&mut self, token: u32, stop: &[String]) -> Result<(), ScoreError> {
+        let piece = (self.decode)(token)?;
+        let longest = stop.iter().map(String::len).max().unwrap_or(0);
+        let from = self.text.floor_char_boundary(self.text.len().saturating_sub(longest));
+        self.text.push_str(&piece);
+        let found = stop.iter().filter(|stop| !stop.is_empty());
+        let found = found.filter_map(|stop| self.text[from..].find(stop.as_str())).min();
+        if let Some(at) = found {
+            self.text.truncate(from + at);
+            self.finish = Some(Finish::StopText);
+        }
+        Ok(())
+    }
+
+    /// Tells what is certain: while a stop text may have begun, its part is kept back.
+    fn tell(&mut self, stop: &[String], watch: &mut dyn FnMut(usize, &str) -> ControlFlow<()>) {
+        let kept = match self.finish {
+            Some(_) => 0,
+            None => stop.iter().map(|stop| stop.len().saturating_sub(1)).max().unwrap_or(0),
+        };
+        let end = self.text.floor_char_boundary(self.text.len().saturating_sub(kept));
+        if end > self.told {
+            let piece = &self.text[self.told..end];
+            self.told = end;
+            if watch(self.number, piece).is_break() {
+                self.finish.get_or_insert(Finish::Cancelled);
+            }
+        }
+    }
+
+    fn sample(self) -> Sample {
+        let finish = self.finish.expect("every sample of a wave has ended");
+        Sample { text: self.text, tokens: self.tokens, logprobs: self.logprobs, finish }
+    }
+}
+
+/// `eos_token_id`, one or several; none where nothing ends a completion.
+fn stop_tokens(dir: &Path) -> Result<Vec<u32>, LoadError> {
+    for name in ["generation_config.json", "config.json"] {
+        let path = dir.join(name);
+        let Ok(text) = fs::read_to_string(&path) else { continue };
+        let config: Value = serde_json::from_str(&text)
+            .map_err(|source| LoadError::at(&path, LoadErrorKind::Json(source)))?;
+        let stop = &config["eos_token_id"];
+        let several = stop.as_array().into_iter().flatten();
+        let tokens: Vec<u32> = std::iter::once(stop).chain(several).filter_map(token).collect();
+        if !tokens.is_empty() {
+            return Ok(tokens);
+        }
+    }
+    Ok(Vec::new())
+}
+
+fn token(value: &Value) -> Option<u32> {
+    value.as_u64().and_then(|token| u32::try_from(token).ok())
+}
+
+#[cfg(test)]
+mod tests;
