@@ -245,7 +245,8 @@ impl Decoder {
                 ) => Err(cannot_score(item, error)),
             }
         };
-        batch.par_iter().map(read).collect()
+        // The first failure of the file, not of the clock.
+        batch.par_iter().map(read).collect::<Vec<_>>().into_iter().collect()
     }
 }
 

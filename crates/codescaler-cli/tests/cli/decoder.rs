@@ -211,7 +211,7 @@ fn options_of_the_decoder_want_a_directory() {
     "#]].assert_eq(&said("--too-long trim-problem"));
     expect![[r#"
         error: invalid value 'f16' for '--precision <PRECISION>'
-          [possible values: bf16, f32]
+          [possible values: bf16, f32, int8]
 
           tip: a similar value exists: 'bf16'
 

@@ -185,6 +185,7 @@ impl Arena {
         let decoder = &self.ours[0].decoder;
         let lines: Vec<&str> =
             self.groups.iter().flat_map(|group| &group.programs).flat_map(|p| p.lines()).collect();
+        let counts: Vec<usize> = (1..=LENGTHS[LENGTHS.len() - 1]).collect();
         let mut rows = Vec::new();
         for length in LENGTHS {
             let text =
@@ -194,7 +195,11 @@ impl Arena {
                     .item("Solve it.", &text(*n), TooLong::Error)
                     .is_ok_and(|item| item.tokens().len() <= length)
             };
-            let Some(n) = (1..).take_while(fits).last() else { continue };
+            // More lines never make fewer tokens.
+            let n = counts.partition_point(fits);
+            if n == 0 {
+                continue;
+            }
             let group = Group { prompt: "Solve it.".to_owned(), programs: vec![text(n)] };
             let items = items(decoder, &group);
             let start = Instant::now();
