@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::ops::Range;
 use std::path::Path;
 
-use crate::attention::{BLOCK, Keys, Scratch as AttentionScratch, Shape};
+use crate::attention::{BLOCK, Cell, Keys, Layers, Scratch as AttentionScratch, Shape};
 use crate::config::DecoderConfig;
 use crate::error::LoadError;
 use crate::kernel::{Isa, PANEL, Precision, Rows};
@@ -39,7 +39,7 @@ pub(crate) struct Decoder {
 pub(crate) struct Prefix {
     tokens: usize,
     /// Per layer: heads one after the other, each in blocks.
-    layers: Vec<Vec<f32>>,
+    layers: Layers,
 }
 
 /// Where one sequence stands among the rows of a batch.
@@ -77,18 +77,29 @@ impl Decoder {
 
     /// Computes the keys and values of `tokens`, for sequences that begin with them.
     pub(crate) fn prefix(&self, tokens: &[u32]) -> Prefix {
+        let layers = match self.precision {
+            Precision::F32 => self.keys_of::<f32>(tokens),
+            Precision::Bf16 | Precision::Int8 => self.keys_of::<u16>(tokens),
+        };
+        Prefix { tokens: tokens.len(), layers }
+    }
+
+    fn keys_of<C: Cell>(&self, tokens: &[u32]) -> Layers {
         if tokens.is_empty() {
-            return Prefix { tokens: 0, layers: vec![Vec::new(); self.config.layers] };
+            return C::keep(vec![Vec::new(); self.config.layers]);
         }
         let mut kept = Vec::new();
-        self.hidden(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
-        Prefix { tokens: tokens.len(), layers: kept }
+        self.hidden::<C>(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
+        C::keep(kept)
     }
 
     /// What the head makes of the last token of each sequence. With a prefix, `sequences` hold
     /// only what follows it. No sequence may be empty, no token beyond the vocabulary.
     pub(crate) fn forward(&self, prefix: Option<&Prefix>, sequences: &[&[u32]]) -> Vec<Vec<f32>> {
-        let x = self.hidden(prefix, sequences, |_| ());
+        let x = match self.precision {
+            Precision::F32 => self.hidden::<f32>(prefix, sequences, |_| ()),
+            Precision::Bf16 | Precision::Int8 => self.hidden::<u16>(prefix, sequences, |_| ()),
+        };
         let mut end = 0;
         let last = sequences.iter().map(|tokens| {
             end += tokens.len();
@@ -122,11 +133,11 @@ impl Decoder {
 
     /// The residual stream after the last block, (T, C) for all sequences' rows one after the
     /// other. `keep` sees each layer's own keys and values.
-    fn hidden(
+    fn hidden<C: Cell>(
         &self,
         prefix: Option<&Prefix>,
         sequences: &[&[u32]],
-        mut keep: impl FnMut(&[f32]),
+        mut keep: impl FnMut(&[C]),
     ) -> Vec<f32> {
         let first = prefix.map_or(0, |prefix| prefix.tokens);
         let block_len = self.shape().block_len() * self.config.kv_heads;
@@ -139,8 +150,8 @@ impl Decoder {
             (start, room) = (start + span.len, span.keys.end);
             span
         };
-        let mut pass = Pass::new(self, prefix, sequences.iter().map(span).collect());
-        pass.keys = vec![0.0; room];
+        let mut pass = Pass::<C>::new(self, prefix, sequences.iter().map(span).collect());
+        pass.keys = vec![C::default(); room];
         let mut x = pass.embed(sequences.iter().flat_map(|tokens| tokens.iter().copied()));
         for (layer, block) in self.network.blocks.iter().enumerate() {
             pass.project(block, &x);
@@ -153,7 +164,7 @@ impl Decoder {
 }
 
 /// The buffers of one forward pass, allocated once and used by every layer.
-struct Pass<'a> {
+struct Pass<'a, C> {
     decoder: &'a Decoder,
     prefix: Option<&'a Prefix>,
     shape: Shape,
@@ -163,25 +174,25 @@ struct Pass<'a> {
     /// (T, q + 2 kv)
     qkv: Vec<f32>,
     /// Per sequence, per head: blocks of keys and values of the layer that is computed.
-    keys: Vec<f32>,
+    keys: Vec<C>,
     /// Cosines and sines, (positions from `rotary_start` behind the prefix's end on, D / 2) each.
     rotary: (Vec<f32>, Vec<f32>),
     rotary_start: usize,
-    scratches: Vec<Scratch>,
+    scratches: Vec<Scratch<C>>,
 }
 
 /// One thread's working memory.
-struct Scratch {
+struct Scratch<C> {
     row: Vec<f32>,
     hidden: Input,
     mixed: Input,
     inner: Input,
     tile: Tile,
     pair: Tile,
-    attention: AttentionScratch,
+    attention: AttentionScratch<C>,
 }
 
-impl<'a> Pass<'a> {
+impl<'a, C: Cell> Pass<'a, C> {
     fn new(decoder: &'a Decoder, prefix: Option<&'a Prefix>, spans: Vec<Span>) -> Self {
         let config = &decoder.config;
         let shape = decoder.shape();
@@ -268,7 +279,8 @@ impl<'a> Pass<'a> {
         let DecoderConfig { heads, kv_heads, head_dim, .. } = self.decoder.config;
         let (shape, first) = (self.shape, self.first_position());
         let (q, kv) = (heads * head_dim, kv_heads * head_dim);
-        let prefix = self.prefix.map(|prefix| (&*prefix.layers[layer], first.div_ceil(BLOCK)));
+        let prefix =
+            self.prefix.map(|prefix| (&*C::of(&prefix.layers)[layer], first.div_ceil(BLOCK)));
         let (qkv, spans) = (&self.qkv, &self.spans);
         let mut items = Vec::new();
         let (mut rest, mut at) = (&mut self.keys[..], 0);
@@ -280,7 +292,7 @@ impl<'a> Pass<'a> {
         }
         parallel::for_each(&mut self.scratches, items.into_iter(), |_, (span, head, own)| {
             if span.done == 0 {
-                own.fill(0.0);
+                own.fill(C::default());
             }
             if let Some((prefix, blocks)) = prefix.filter(|_| span.done == 0 && first % BLOCK != 0)
             {
@@ -323,7 +335,7 @@ impl<'a> Pass<'a> {
     }
 
     /// All heads of `rows` rows from `start` on, into `scratch.mixed`.
-    fn attend(&self, layer: usize, start: usize, rows: usize, scratch: &mut Scratch) {
+    fn attend(&self, layer: usize, start: usize, rows: usize, scratch: &mut Scratch<C>) {
         let DecoderConfig { heads, kv_heads, head_dim, .. } = self.decoder.config;
         let width = (heads + 2 * kv_heads) * head_dim;
         let first = self.first_position();
@@ -349,19 +361,19 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn keys(&self, layer: usize, sequence: usize, head: usize) -> Keys<'_> {
+    fn keys(&self, layer: usize, sequence: usize, head: usize) -> Keys<'_, C> {
         let own = &self.keys[self.spans[sequence].keys.clone()];
         let len = own.len() / self.decoder.config.kv_heads;
         let shared = self.prefix.map_or(&[][..], |prefix| {
             // Its unfinished last block is repeated in `own`.
             let all = prefix.tokens.div_ceil(BLOCK) * self.shape.block_len();
             let whole = prefix.tokens / BLOCK * self.shape.block_len();
-            &prefix.layers[layer][head * all..][..whole]
+            &C::of(&prefix.layers)[layer][head * all..][..whole]
         });
         Keys { shared, own: &own[head * len..][..len] }
     }
 
-    fn feed_forward(&self, block: &Block<Packed>, x: &mut [f32], scratch: &mut Scratch) {
+    fn feed_forward(&self, block: &Block<Packed>, x: &mut [f32], scratch: &mut Scratch<C>) {
         let config = &self.decoder.config;
         let (c, isa) = (config.hidden, self.decoder.isa);
         let rows = x.len() / c;
@@ -376,7 +388,10 @@ impl<'a> Pass<'a> {
                     for (index, tile) in tile.chunks(2 * PANEL).enumerate() {
                         let (gate, up) = tile.split_at(PANEL);
                         let mut out = [0.0; PANEL];
-                        swiglu(gate, up, &mut out);
+                        match isa.fuses() {
+                            true => swiglu::<true>(gate, up, &mut out),
+                            false => swiglu::<false>(gate, up, &mut out),
+                        }
                         inner.write(index, column, &out[..n]);
                     }
                 },
@@ -386,7 +401,7 @@ impl<'a> Pass<'a> {
     }
 }
 
-impl Scratch {
+impl<C: Cell> Scratch<C> {
     fn new(decoder: &Decoder, shape: Shape, rows: usize) -> Self {
         let block = &decoder.network.blocks[0];
         Self {

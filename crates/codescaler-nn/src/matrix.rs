@@ -175,7 +175,7 @@ impl Packed {
                 }
                 (Panels::Bf16(panels), Input::Bf16 { data, stride }) => {
                     let x = Rows { data, rows, stride: *stride };
-                    self.isa.panel_bf16(x, &panels[start..][..panel_len], out);
+                    self.isa.panel_bf16(x, &panels[start..][..panel_len], out, false);
                 }
                 (Panels::Int8(panels), Input::Int8(x)) => {
                     let panel = panels.panel(panel, self.k);

@@ -3,8 +3,9 @@
 use std::mem;
 
 use super::{BLOCK, Decoder, EMBEDDING, Pass, Prefix, Span};
+use crate::attention::{Cell, Layers};
 use crate::config::DecoderConfig;
-use crate::kernel::PANEL;
+use crate::kernel::{PANEL, Precision};
 use crate::layers::rms_norm;
 use crate::matrix::{Matrix as _, Packed, Part, Tile};
 use crate::network::LM_HEAD;
@@ -13,7 +14,7 @@ use crate::network::LM_HEAD;
 pub(crate) struct Growing<'a> {
     prefix: &'a Prefix,
     /// Per layer: sequences one after the other, each with room for all its tokens.
-    layers: Vec<Vec<f32>>,
+    layers: Layers,
     /// Numbers of one sequence in one layer.
     room: usize,
     /// Tokens that each sequence has, beside the prefix.
@@ -29,7 +30,12 @@ impl Decoder {
         tokens_max: usize,
     ) -> Growing<'a> {
         let room = self.room(prefix, tokens_max);
-        let layers = vec![vec![0.0; n * room]; self.config.layers];
+        let layers = match self.precision {
+            Precision::F32 => f32::keep(vec![vec![0.0; n * room]; self.config.layers]),
+            Precision::Bf16 | Precision::Int8 => {
+                u16::keep(vec![vec![0; n * room]; self.config.layers])
+            }
+        };
         Growing { prefix, layers, room, lengths: vec![0; n] }
     }
 
@@ -40,7 +46,11 @@ impl Decoder {
         tokens_max: usize,
         bytes_max: usize,
     ) -> usize {
-        let bytes = self.room(prefix, tokens_max) * self.config.layers * size_of::<f32>();
+        let size = match self.precision {
+            Precision::F32 => size_of::<f32>(),
+            Precision::Bf16 | Precision::Int8 => size_of::<u16>(),
+        };
+        let bytes = self.room(prefix, tokens_max) * self.config.layers * size;
         (bytes_max / bytes.max(1)).max(1)
     }
 
@@ -53,12 +63,21 @@ impl Decoder {
     /// Appends a token to some of the sequences, named in ascending order. What the last block
     /// leaves of each, (T, C): the same bits as if the sequence were computed anew.
     pub(crate) fn step(&self, growing: &mut Growing<'_>, tokens: &[(usize, u32)]) -> Vec<f32> {
+        match self.precision {
+            Precision::F32 => self.step_in::<f32>(growing, tokens),
+            Precision::Bf16 | Precision::Int8 => self.step_in::<u16>(growing, tokens),
+        }
+    }
+
+    fn step_in<C: Cell>(&self, growing: &mut Growing<'_>, tokens: &[(usize, u32)]) -> Vec<f32> {
         let Growing { prefix, layers, room, lengths } = growing;
         let span = |(start, &(sequence, _)): (usize, &(usize, u32))| {
             let keys = sequence * *room..(sequence + 1) * *room;
             Span { start, len: 1, done: lengths[sequence], keys }
         };
-        let mut pass = Pass::new(self, Some(prefix), tokens.iter().enumerate().map(span).collect());
+        let spans = tokens.iter().enumerate().map(span).collect();
+        let mut pass = Pass::<C>::new(self, Some(prefix), spans);
+        let layers = C::of_mut(layers);
         let mut x = pass.embed(tokens.iter().map(|(_, token)| *token));
         for (layer, block) in self.network.blocks.iter().enumerate() {
             pass.project(block, &x);

@@ -19,18 +19,18 @@ pub enum Isa {
     Avx512,
 }
 
-/// How weights are kept and what their products are computed from. Norms, softmax, attention and
-/// the residual stream are f32 with each.
+/// How weights, keys and values are kept, and what products are computed from. Norms, softmax, all
+/// sums and the residual stream are f32 with each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Precision {
-    /// Weights and activations in f32.
+    /// Everything in f32.
     F32,
-    /// Weights in bfloat16; activations are rounded to bfloat16 before each product with them.
-    /// Sums are f32.
+    /// Weights, keys and values in bfloat16; what is multiplied with them is rounded to bfloat16.
     Bf16,
     /// Weights in 8 bits with one scale per output. Activations are rounded to 8 bits before each
     /// product, with one scale per [`GROUP`] numbers of a row, found as they come. Sums over a
     /// group are exact integers, so all instruction sets give the same products bit for bit.
+    /// Attention as in [`Precision::Bf16`].
     Int8,
 }
 
@@ -107,20 +107,20 @@ impl Isa {
         }
     }
 
-    /// `c = a b` for one bfloat16 panel: `b` is (K / 2, `PANEL`, 2), pairs along K side by side.
+    /// `c = a b` (or `c += a b`) for one bfloat16 panel: `b` is (K / 2, `PANEL`, 2), pairs along K side by side.
     ///
     /// A product is exact in f32. Portable and AVX2 add the pair's products one after the other;
     /// AVX-512 adds them as `vdpbf16ps` does (odd element first, subnormals flushed to zero).
-    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
+    pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
         let k = b.len() / PANEL;
         check_door(a.rows, a.stride, a.data.len(), k, &c);
         assert!(b.len() == k * PANEL && k.is_multiple_of(2), "a panel has whole pairs of rows");
         match self {
-            Self::Portable => portable::panel_bf16(a, b, c),
+            Self::Portable => portable::panel_bf16(a, b, c, add),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx2 => x86::panel_bf16_avx2(a, b, c),
+            Self::Avx2 => x86::panel_bf16_avx2(a, b, c, add),
             #[cfg(target_arch = "x86_64")]
-            Self::Avx512 => x86::panel_bf16_avx512(a, b, c),
+            Self::Avx512 => x86::panel_bf16_avx512(a, b, c, add),
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
         }
@@ -148,6 +148,11 @@ impl Isa {
             #[cfg(not(target_arch = "x86_64"))]
             Self::Avx2 | Self::Avx512 => unreachable!("never chosen on this processor"),
         }
+    }
+
+    /// Whether products and sums can be one operation, for the functions that ask (`FUSED`).
+    pub(crate) fn fuses(self) -> bool {
+        self != Self::Portable
     }
 
     /// Runs `body`, compiled for this instruction set, so that its loops use the wide vectors.

@@ -20,11 +20,15 @@ pub(crate) fn panel_f32(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: b
     }
 }
 
-pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
+pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
     let k = b.len() / PANEL;
     for row in 0..a.rows {
         let x = &a.data[row * a.stride..][..k];
+        let out = &mut c.data[row * c.stride..][..PANEL];
         let mut sums = [0.0; PANEL];
+        if add {
+            sums.copy_from_slice(out);
+        }
         for (x, b) in x.as_chunks::<2>().0.iter().zip(b.as_chunks::<{ 2 * PANEL }>().0) {
             let (x0, x1) = (from_bf16(x[0]), from_bf16(x[1]));
             for (sum, b) in sums.iter_mut().zip(b.as_chunks::<2>().0) {
@@ -32,7 +36,7 @@ pub(crate) fn panel_bf16(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
                 *sum += x1 * from_bf16(b[1]);
             }
         }
-        c.data[row * c.stride..][..PANEL].copy_from_slice(&sums);
+        out.copy_from_slice(&sums);
     }
 }
 

@@ -43,7 +43,7 @@ proptest! {
             isa.panel_f32(view, &b, RowsMut { data: &mut c[offset..], stride: c_stride }, add);
             let mut half_c = start.clone();
             let view = Rows { data: &half_a[offset..], rows, stride };
-            isa.panel_bf16(view, &pair_b, RowsMut { data: &mut half_c[offset..], stride: c_stride });
+            isa.panel_bf16(view, &pair_b, RowsMut { data: &mut half_c[offset..], stride: c_stride }, add);
             for (i, (&got, &before)) in c[offset..].iter().zip(&start[offset..]).enumerate() {
                 let (row, column) = (i / c_stride, i % c_stride);
                 let half_got = half_c[offset + i];
@@ -57,7 +57,7 @@ proptest! {
                 };
                 let initial = if add { f64::from(before) } else { 0.0 };
                 let want = initial + (0..k).map(|j| f64::from(product(j).0)).sum::<f64>();
-                let half_want = (0..k).map(|j| f64::from(product(j).1)).sum::<f64>();
+                let half_want = initial + (0..k).map(|j| f64::from(product(j).1)).sum::<f64>();
                 prop_assert!((f64::from(got) - want).abs() < 2e-5, "{isa:?}: {got} {want}");
                 prop_assert!((f64::from(half_got) - half_want).abs() < 2e-5, "{isa:?}");
             }
@@ -79,10 +79,10 @@ proptest! {
                 isa.panel_f32(view, &b, RowsMut { data: &mut one, stride: PANEL }, false);
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
-            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, RowsMut { data: &mut all, stride: PANEL });
+            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, RowsMut { data: &mut all, stride: PANEL }, false);
             for row in 0..rows {
                 let view = Rows { data: &half_a[row * k..], rows: 1, stride: k };
-                isa.panel_bf16(view, &half_b, RowsMut { data: &mut one, stride: PANEL });
+                isa.panel_bf16(view, &half_b, RowsMut { data: &mut one, stride: PANEL }, false);
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
         }
@@ -133,7 +133,7 @@ proptest! {
             isa.panel_f32(view, &b, RowsMut { data: &mut c, stride: PANEL }, true);
             let mut half_c = vec![1.0; rows * PANEL];
             let view = Rows { data: &half_a, rows, stride: k };
-            isa.panel_bf16(view, &half_b, RowsMut { data: &mut half_c, stride: PANEL });
+            isa.panel_bf16(view, &half_b, RowsMut { data: &mut half_c, stride: PANEL }, true);
             [c, half_c].concat()
         };
         let want = product(Isa::Portable);

@@ -62,8 +62,8 @@ pub(crate) fn panel_f32_avx512(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>,
     by_tiles!(tile_f32_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, add);
 }
 
-pub(crate) fn panel_bf16_avx512(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
-    by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, ());
+pub(crate) fn panel_bf16_avx512(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
+    by_tiles!(tile_bf16_512, TILE_512, [1 2 3 4 5 6 7 8 9 10 11], a, b, c, add);
 }
 
 pub(crate) fn panel_int8_avx512(
@@ -82,7 +82,7 @@ pub(crate) fn panel_f32_avx2(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, a
 /// [`by_tiles`] after widening, exactly: a block of the panel once, and the rows of a tile as they
 /// meet it. `$zero` is that of the wider type.
 macro_rules! by_wider_tiles {
-    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $add:literal,
+    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $add:expr,
      $wider_a:expr, $wider_b:expr) => {{
         let mut wide_b = [$zero; BLOCK * PANEL];
         let mut wide_a = [$zero; BLOCK * TILE_256];
@@ -114,8 +114,8 @@ macro_rules! by_wider_tiles {
     }};
 }
 
-pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>) {
-    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, false, from_bf16, wider_pairs);
+pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
+    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, add, from_bf16, wider_pairs);
 }
 
 /// AVX2 multiplies bytes only with sums that saturate, so bytes become 16 bits wide.
@@ -190,10 +190,16 @@ unsafe fn tile_f32_512<const M: usize>(t: Tile<f32, f32, f32, bool>) {
 /// # Safety
 /// Needs AVX-512 F and BF16; `t` must describe `M` rows within their buffers, `t.k` even.
 #[target_feature(enable = "avx512f,avx512bf16")]
-unsafe fn tile_bf16_512<const M: usize>(t: Tile<u16, u16, f32, ()>) {
+unsafe fn tile_bf16_512<const M: usize>(t: Tile<u16, u16, f32, bool>) {
     let mut sums = [[_mm512_setzero_ps(); 2]; M];
     // SAFETY: as in `tile_f32_512`, with pairs: k is even, so the pair at `k - 2` is the last.
     unsafe {
+        if t.start {
+            for (row, sum) in sums.iter_mut().enumerate() {
+                sum[0] = _mm512_loadu_ps(t.c.add(row * t.c_stride));
+                sum[1] = _mm512_loadu_ps(t.c.add(row * t.c_stride + 16));
+            }
+        }
         for pair in 0..t.k / 2 {
             let b0 = load_pairs_512(t.b.add(pair * 2 * PANEL));
             let b1 = load_pairs_512(t.b.add(pair * 2 * PANEL + 32));
