@@ -4,7 +4,7 @@
 //! depends on its position alone: not on the sequences beside it, and not on whether the first
 //! blocks belong to a prefix that others share.
 
-use crate::kernel::{Isa, PANEL, Rows, RowsMut, to_bf16};
+use crate::kernel::{Isa, PANEL, Rows, RowsMut, from_bf16, to_bf16};
 use crate::layers::{SoftmaxState, softmax_step};
 
 /// Keys of one block.
@@ -16,6 +16,9 @@ pub(crate) trait Cell: Copy + Default + Send + Sync {
     const SIDE: usize;
 
     fn round(x: f32) -> Self;
+
+    /// The same number, exactly.
+    fn widen(self) -> f32;
 
     /// What is kept of each layer, which must be of this type.
     fn of(kept: &Layers) -> &[Vec<Self>];
@@ -59,6 +62,11 @@ impl Cell for f32 {
         x
     }
 
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        self
+    }
+
     fn panel(isa: Isa, a: Rows<'_, Self>, b: &[Self], c: RowsMut<'_, f32>, add: bool) {
         isa.panel_f32(a, b, c, add);
     }
@@ -84,6 +92,11 @@ impl Cell for u16 {
     #[inline(always)]
     fn round(x: f32) -> Self {
         to_bf16(x)
+    }
+
+    #[inline(always)]
+    fn widen(self) -> f32 {
+        from_bf16(self)
     }
 
     fn panel(isa: Isa, a: Rows<'_, Self>, b: &[Self], c: RowsMut<'_, f32>, add: bool) {

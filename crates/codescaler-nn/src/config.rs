@@ -133,6 +133,14 @@ struct Written {
 }
 
 impl DecoderConfig {
+    /// Cosines and sines for `n` positions from `first` on, (n, D / 2) each.
+    pub(crate) fn rotary(&self, first: usize, n: usize) -> (Vec<f32>, Vec<f32>) {
+        let frequencies = self.rope.frequencies(self.head_dim);
+        let angles = (first..first + n)
+            .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
+        angles.map(|angle| (angle.cos(), angle.sin())).unzip()
+    }
+
     /// Numbers in the matrices of all layers.
     pub(crate) fn layer_weights(&self) -> u64 {
         let (q, kv) = (self.heads * self.head_dim, self.kv_heads * self.head_dim);

@@ -210,7 +210,7 @@ impl<'a, C: Cell> Pass<'a, C> {
             rows,
             qkv: vec![0.0; total * (config.heads + 2 * config.kv_heads) * config.head_dim],
             keys: Vec::new(),
-            rotary: rotary(config, first + rotary_start, end - rotary_start),
+            rotary: config.rotary(first + rotary_start, end - rotary_start),
             rotary_start,
             scratches: scratches.collect(),
             spans,
@@ -443,14 +443,6 @@ fn add_tile(x: &mut [f32], c: usize, column: usize, tile: &[f32]) {
 fn place(spans: &[Span], row: usize) -> (usize, usize) {
     let sequence = spans.partition_point(|span| span.start <= row) - 1;
     (sequence, row - spans[sequence].start)
-}
-
-/// Cosines and sines for `n` positions from `first` on.
-fn rotary(config: &DecoderConfig, first: usize, n: usize) -> (Vec<f32>, Vec<f32>) {
-    let frequencies = config.rope.frequencies(config.head_dim);
-    let angles = (first..first + n)
-        .flat_map(|position| frequencies.iter().map(move |f| position as f32 * f));
-    angles.map(|angle| (angle.cos(), angle.sin())).unzip()
 }
 
 #[cfg(test)]

@@ -30,6 +30,29 @@ pub(crate) fn rms_norm_in_place(x: &mut [f32], weight: &[f32], eps: f32) {
     }
 }
 
+/// The gradient of [`rms_norm`]: added to `dx` and `dweight`, given that of its output.
+#[inline(always)]
+pub(crate) fn rms_norm_backward(
+    (x, weight, eps): (&[f32], &[f32], f32),
+    dy: &[f32],
+    dx: &mut [f32],
+    dweight: &mut [f32],
+) {
+    let scale = rms_scale(x, eps);
+    let mut dot = [0.0; LANES];
+    for ((x, dy), weight) in x.chunks(LANES).zip(dy.chunks(LANES)).zip(weight.chunks(LANES)) {
+        for (((dot, x), dy), weight) in dot.iter_mut().zip(x).zip(dy).zip(weight) {
+            *dot += x * dy * weight;
+        }
+    }
+    let along = scale * scale * scale * sum_lanes(dot) / x.len() as f32;
+    let gradients = dx.iter_mut().zip(dweight);
+    for (((dx, dweight), (x, dy)), weight) in gradients.zip(x.iter().zip(dy)).zip(weight) {
+        *dx += scale * weight * dy - along * x;
+        *dweight += dy * x * scale;
+    }
+}
+
 #[inline(always)]
 fn rms_scale(x: &[f32], eps: f32) -> f32 {
     let mut sums = [0.0; LANES];
@@ -55,12 +78,29 @@ pub(crate) fn rotate(x: &mut [f32], cos: &[f32], sin: &[f32]) {
     }
 }
 
+/// Turns one head back: the inverse of [`rotate`], and so its gradient.
+#[inline(always)]
+pub(crate) fn rotate_back(x: &mut [f32], cos: &[f32], sin: &[f32]) {
+    let (low, high) = x.split_at_mut(x.len() / 2);
+    for (((low, high), cos), sin) in low.iter_mut().zip(high).zip(cos).zip(sin) {
+        (*low, *high) = (*low * cos + *high * sin, *high * cos - *low * sin);
+    }
+}
+
 /// `out = silu(gate) * up` (SwiGLU, arXiv:2002.05202).
 #[inline(always)]
 pub(crate) fn swiglu<const FUSED: bool>(gate: &[f32], up: &[f32], out: &mut [f32]) {
     for ((out, gate), up) in out.iter_mut().zip(gate).zip(up) {
         *out = gate / (1.0 + exp::<FUSED>(-gate)) * up;
     }
+}
+
+/// The gradients of [`swiglu`] by `gate` and `up`, given that of its output.
+#[inline(always)]
+pub(crate) fn swiglu_backward<const FUSED: bool>(gate: f32, up: f32, dy: f32) -> (f32, f32) {
+    let sigmoid = 1.0 / (1.0 + exp::<FUSED>(-gate));
+    let silu = gate * sigmoid;
+    (dy * up * (sigmoid + silu * (1.0 - sigmoid)), dy * silu)
 }
 
 /// One step of a softmax to the base of 2 over blocks of keys (FlashAttention, arXiv:2205.14135,
@@ -112,6 +152,18 @@ impl SoftmaxState {
     pub(crate) const EMPTY: Self = Self { max: f32::NEG_INFINITY, sum: 0.0 };
 }
 
+/// The sum of the products, in [`LANES`] partial sums.
+#[inline(always)]
+pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+        for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
+            *sum += a * b;
+        }
+    }
+    sum_lanes(sums)
+}
+
 #[inline(always)]
 fn sum_lanes(lanes: [f32; LANES]) -> f32 {
     let mut lanes = lanes;
@@ -135,7 +187,7 @@ const ROUND: f32 = 12_582_912.0;
 
 /// `e^x` with a relative error below 2e-7; exactly 0 below -87, and `e^88` above 88.
 #[inline(always)]
-fn exp<const FUSED: bool>(x: f32) -> f32 {
+pub(crate) fn exp<const FUSED: bool>(x: f32) -> f32 {
     /// `ln 2` in two parts; the first has few digits, so that `n * LN2_HIGH` is exact.
     const LN2_HIGH: f32 = 0.693_359_4;
     const LN2_LOW: f32 = -2.121_944_4e-4;

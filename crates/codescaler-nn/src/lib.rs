@@ -22,6 +22,7 @@ mod layers;
 mod matrix;
 mod kernel;
 mod parallel;
+mod train;
 mod speed;
 #[cfg(test)]
 mod reference;
@@ -36,3 +37,7 @@ pub use reward::{Kernels, Options, Progress, RewardModel};
 pub use sample::Sampling;
 pub use speed::gflops;
 pub use text::{Message, TextEncoder};
+pub use train::{
+    AdamW, CheckpointError, Group, Objective, RewardStep, Schedule, Targets, TrainHead,
+    TrainOptions, Trainer,
+};

@@ -91,7 +91,7 @@ fn likeliest(logits: &[f32]) -> usize {
 
 /// A number in [0, 1) that depends on `key` alone: SplitMix64 (Steele, Lea and Flood, 2014), fed
 /// with one word after the other.
-fn uniform(key: [u64; 3]) -> f64 {
+pub(crate) fn uniform(key: [u64; 3]) -> f64 {
     let mix = |state: u64, word: u64| {
         let mut z = (state ^ word).wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -54,16 +54,31 @@ impl Weights {
         } else {
             BTreeSet::from(["model.safetensors".to_owned()])
         };
+        Self::of(dir, names.into_iter().map(|name| dir.join(name)))
+    }
+
+    /// Maps one file.
+    pub(crate) fn open_file(path: &Path) -> Result<Self, LoadError> {
+        Self::of(path, [path.to_owned()].into_iter())
+    }
+
+    fn of(dir: &Path, paths: impl Iterator<Item = PathBuf>) -> Result<Self, LoadError> {
         let mut weights = Self {
             dir: dir.to_owned(),
             files: Vec::new(),
             tensors: BTreeMap::new(),
             taken: Mutex::default(),
         };
-        for name in names {
-            weights.add(dir.join(name))?;
+        for path in paths {
+            weights.add(path)?;
         }
         Ok(weights)
+    }
+
+    /// What the first file's header says under `key`, beside its tensors.
+    pub(crate) fn note(&self, key: &str) -> Option<String> {
+        let (_, header) = SafeTensors::read_metadata(&self.files.first()?.1).ok()?;
+        header.metadata().as_ref()?.get(key).cloned()
     }
 
     fn add(&mut self, path: PathBuf) -> Result<(), LoadError> {

@@ -1,0 +1,162 @@
+//! Training: the decoder's forward and backward pass by hand, objectives, optimiser, checkpoints.
+//!
+//! Parameters, gradients and moments are flat buffers with the same places. Products run on the
+//! kernels that scoring uses, in f32 or in bfloat16 with f32 sums; parameters, the residual
+//! stream, norms and sums are f32 with both. The same batch gives the same bits whatever the
+//! number of threads.
+
+mod adamw;
+mod attention;
+mod checkpoint;
+mod gemm;
+mod language;
+mod layout;
+mod network;
+mod objective;
+mod reward;
+
+use std::num::NonZeroUsize;
+use std::path::Path;
+
+use crate::config::DecoderConfig;
+use crate::error::LoadError;
+use crate::kernel::{Isa, Precision};
+use crate::sample::uniform;
+use crate::weights::Weights;
+use adamw::Moments;
+use gemm::Team;
+use layout::Layout;
+
+pub use adamw::{AdamW, Schedule};
+pub use checkpoint::CheckpointError;
+pub use layout::TrainHead;
+pub use objective::{Objective, Targets};
+pub use reward::{Group, RewardStep};
+
+/// How a trainer computes.
+#[derive(Debug, Clone, Copy)]
+pub struct TrainOptions {
+    /// What products are computed from: `F32` or `Bf16`; `Int8` trains as `Bf16` does.
+    pub precision: Precision,
+    /// The instruction set of the kernels.
+    pub isa: Isa,
+    /// Threads that share a batch.
+    pub threads: NonZeroUsize,
+}
+
+/// A decoder in training.
+pub struct Trainer {
+    config: DecoderConfig,
+    head: TrainHead,
+    layout: Layout,
+    team: Team,
+    precision: Precision,
+    values: Vec<f32>,
+    grads: Vec<f32>,
+    moments: Moments,
+    /// Updates so far.
+    step: u64,
+}
+
+impl Trainer {
+    /// A decoder from nothing: matrices normal with deviation 0.02, those that write to the
+    /// residual stream narrower by the root of twice the layers (GPT-2), norms 1, biases and the
+    /// score head 0.
+    pub fn new(config: DecoderConfig, head: TrainHead, seed: u64, options: &TrainOptions) -> Self {
+        let mut trainer = Self::zeroed(config, head, options);
+        let narrow = 1.0 / (2.0 * trainer.config.layers as f32).sqrt();
+        for (index, tensor) in trainer.layout.tensors.iter().enumerate() {
+            let values = &mut trainer.values[tensor.range.clone()];
+            if tensor.name.ends_with("norm.weight") {
+                values.fill(1.0);
+            } else if tensor.decays() && tensor.name != layout::SCORE {
+                let writes = [".o_proj.weight", ".down_proj.weight"];
+                let writes = writes.iter().any(|end| tensor.name.ends_with(end));
+                let deviation = if writes { 0.02 * narrow } else { 0.02 };
+                for (pair, values) in values.chunks_mut(2).enumerate() {
+                    let normal = normal_pair([seed, index as u64, pair as u64]);
+                    values.iter_mut().zip(normal).for_each(|(x, z)| *x = z * deviation);
+                }
+            }
+        }
+        trainer
+    }
+
+    /// The decoder of a Hugging Face directory. A head that it does not have starts as in
+    /// [`Trainer::new`]; one that is not trained is left out.
+    ///
+    /// # Errors
+    /// As [`crate::RewardModel::load`], for configuration and weights.
+    pub fn load(dir: &Path, head: TrainHead, options: &TrainOptions) -> Result<Self, LoadError> {
+        let config = DecoderConfig::read(&dir.join("config.json"))?;
+        let weights = Weights::open(dir)?;
+        let mut trainer = Self::zeroed(config, head, options);
+        for tensor in &trainer.layout.tensors {
+            let fresh = tensor.name == layout::SCORE && !weights.has(layout::SCORE);
+            if !fresh {
+                let numbers = weights.take(&tensor.name, &tensor.shape)?;
+                numbers.read(0, &mut trainer.values[tensor.range.clone()]);
+            }
+        }
+        for other in [layout::SCORE, crate::network::LM_HEAD] {
+            weights.ignore(other);
+        }
+        weights.finish()?;
+        Ok(trainer)
+    }
+
+    fn zeroed(config: DecoderConfig, head: TrainHead, options: &TrainOptions) -> Self {
+        let layout = Layout::new(&config, head);
+        let zeros = || vec![0.0; layout.len()];
+        Self {
+            team: Team { isa: options.isa, threads: options.threads },
+            precision: options.precision,
+            values: zeros(),
+            grads: zeros(),
+            moments: Moments { first: zeros(), second: zeros() },
+            step: 0,
+            config,
+            head,
+            layout,
+        }
+    }
+
+    /// The decoder's shape.
+    pub fn config(&self) -> &DecoderConfig {
+        &self.config
+    }
+
+    /// Numbers that are trained.
+    pub fn parameters(&self) -> usize {
+        self.layout.len()
+    }
+
+    /// Updates so far.
+    pub fn step(&self) -> u64 {
+        self.step
+    }
+
+    /// Applies the gradients added up since the last update, at this learning rate. Returns their
+    /// Euclidean norm before clipping.
+    pub fn update(&mut self, optimizer: &AdamW, rate: f32) -> f64 {
+        self.step += 1;
+        let norm = optimizer.update(
+            self.team,
+            (&self.layout, &mut self.values),
+            (&self.grads, &mut self.moments),
+            (self.step, rate),
+        );
+        self.grads.fill(0.0);
+        norm
+    }
+}
+
+/// Two independent numbers of the standard normal distribution (Box and Muller).
+fn normal_pair([seed, tensor, pair]: [u64; 3]) -> [f32; 2] {
+    let radius = (-2.0 * (1.0 - uniform([seed, tensor, 2 * pair])).ln()).sqrt();
+    let angle = std::f64::consts::TAU * uniform([seed, tensor, 2 * pair + 1]);
+    [(radius * angle.cos()) as f32, (radius * angle.sin()) as f32]
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,541 @@
+//! Causal attention over trees of segments, forward and backward.
+//!
+//! A tree is a root and the branches that go on from it: a problem and its programs. The root's
+//! keys are packed, and their gradients summed up, once for all branches. Weights are computed
+//! again in the backward pass instead of being kept.
+
+use std::f32::consts::{LN_2, LOG2_E};
+use std::ops::Range;
+
+use super::gemm::{Team, round};
+use crate::attention::Cell;
+use crate::config::DecoderConfig;
+use crate::kernel::{PANEL, Rows, RowsMut};
+use crate::layers::{
+    SoftmaxState, dot, rms_norm_backward, rms_norm_in_place, rotate, rotate_back, softmax_step,
+};
+
+/// Queries that meet the keys together.
+const QUERIES: usize = 64;
+
+/// Rows of a batch: a root's tokens, then those of each branch.
+#[derive(Debug, Clone)]
+pub(crate) struct Tree {
+    pub root: Range<usize>,
+    pub branches: Vec<Range<usize>>,
+}
+
+impl Tree {
+    fn rows(&self) -> Range<usize> {
+        self.root.start..self.branches.last().map_or(self.root.end, |branch| branch.end)
+    }
+}
+
+/// What attention of one layer needs beside its input.
+pub(crate) struct Attention<'a> {
+    pub team: Team,
+    pub config: &'a DecoderConfig,
+    /// Cosines and sines of all positions, (positions, D / 2) each.
+    pub rotary: &'a (Vec<f32>, Vec<f32>),
+    /// Weights of the norms of queries and of keys.
+    pub qk_norms: Option<[&'a [f32]; 2]>,
+}
+
+/// One key head of one tree, with the query heads that share it.
+struct Job<'a, C> {
+    tree: &'a Tree,
+    head: usize,
+    /// (the tree's rows, `width`)
+    out: Vec<C>,
+    /// Gradients of the norms' weights, of queries and of keys.
+    dnorms: [Vec<f32>; 2],
+}
+
+/// The tokens of one segment at one key head.
+struct Segment<C> {
+    rows: Range<usize>,
+    /// Position of its first token.
+    position: usize,
+    keys: Packed<C>,
+    values: Packed<C>,
+    /// Gradients of keys and values, (tokens, D) both, filled up to whole panels.
+    dkeys: Vec<f32>,
+    dvalues: Vec<f32>,
+}
+
+/// Keys or values in the panels of both products they take part in.
+struct Packed<C> {
+    /// (D, tokens): panels over tokens.
+    by_token: Vec<C>,
+    /// (tokens, D): panels over D.
+    by_dim: Vec<C>,
+}
+
+/// A block of queries, and what it sees.
+struct Block<'a, C> {
+    /// Scaled so that weights are powers of 2: (rows, D).
+    queries: &'a [C],
+    rows: usize,
+    /// A whole segment before it.
+    before: Option<&'a Segment<C>>,
+    own: &'a Segment<C>,
+    /// Tokens of its own segment before its first row.
+    first: usize,
+}
+
+impl Attention<'_> {
+    fn width(&self) -> usize {
+        (self.config.heads + 2 * self.config.kv_heads) * self.config.head_dim
+    }
+
+    /// Query heads that share a key head.
+    fn group(&self) -> usize {
+        self.config.heads / self.config.kv_heads
+    }
+
+    /// `head_dim`, filled up to whole panels.
+    fn padded(&self) -> usize {
+        self.config.head_dim.next_multiple_of(PANEL)
+    }
+
+    /// (T, q + 2 kv) of projections, before norm and rotation, to (T, q).
+    pub(crate) fn forward<C: Cell>(&self, trees: &[Tree], qkv: &[C]) -> Vec<C> {
+        let (group, d) = (self.group(), self.config.head_dim);
+        let mut jobs = self.jobs(trees, group * d);
+        self.team.each(jobs.iter_mut(), |job| self.forward_head(qkv, job));
+        let q = self.config.heads * d;
+        let mut out = vec![C::default(); qkv.len() / self.width() * q];
+        for job in &jobs {
+            let rows = out[job.tree.rows().start * q..].chunks_mut(q);
+            for (row, piece) in rows.zip(job.out.chunks(group * d)) {
+                row[job.head * group * d..][..group * d].copy_from_slice(piece);
+            }
+        }
+        out
+    }
+
+    /// The gradient by `qkv`, given that of [`Attention::forward`]'s output; those of the norms'
+    /// weights are added to `dnorms`.
+    pub(crate) fn backward<C: Cell>(
+        &self,
+        trees: &[Tree],
+        qkv: &[C],
+        dout: &[C],
+        mut dnorms: Option<[&mut [f32]; 2]>,
+    ) -> Vec<C> {
+        let (group, d, width) = (self.group(), self.config.head_dim, self.width());
+        let mut jobs = self.jobs(trees, (group + 2) * d);
+        self.team.each(jobs.iter_mut(), |job| self.backward_head(qkv, dout, job));
+        let mut dqkv = vec![C::default(); qkv.len()];
+        for job in &jobs {
+            let rows = dqkv[job.tree.rows().start * width..].chunks_mut(width);
+            for (row, piece) in rows.zip(job.out.chunks((group + 2) * d)) {
+                let (queries, keys) = piece.split_at(group * d);
+                row[job.head * group * d..][..group * d].copy_from_slice(queries);
+                for (index, piece) in keys.chunks(d).enumerate() {
+                    row[self.key_column(job.head) + index * self.config.kv_heads * d..][..d]
+                        .copy_from_slice(piece);
+                }
+            }
+            for (sum, part) in dnorms.iter_mut().flatten().zip(&job.dnorms) {
+                sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
+            }
+        }
+        dqkv
+    }
+
+    fn jobs<'a, C: Cell>(&self, trees: &'a [Tree], width: usize) -> Vec<Job<'a, C>> {
+        let heads = trees.iter().flat_map(|tree| (0..self.config.kv_heads).map(move |h| (tree, h)));
+        let job = |(tree, head): (&'a Tree, usize)| Job {
+            tree,
+            head,
+            out: vec![C::default(); tree.rows().len() * width],
+            dnorms: [(); 2].map(|()| vec![0.0; self.config.head_dim]),
+        };
+        heads.map(job).collect()
+    }
+
+    fn rounded<C: Cell>(&self, x: &[f32]) -> Vec<C> {
+        let mut out = vec![C::default(); x.len()];
+        self.team.isa.wide(
+            #[inline(always)]
+            || round(&mut out, x),
+        );
+        out
+    }
+
+    /// Where key head `head` begins in a row of `qkv`; its values are `kv` further.
+    fn key_column(&self, head: usize) -> usize {
+        (self.config.heads + head) * self.config.head_dim
+    }
+
+    /// One head of some rows as f32: (rows, D).
+    fn read<C: Cell>(&self, x: &[C], width: usize, rows: Range<usize>, column: usize) -> Vec<f32> {
+        let d = self.config.head_dim;
+        let rows = rows.flat_map(|row| &x[row * width + column..][..d]);
+        rows.map(|x| x.widen()).collect()
+    }
+
+    /// Norm (0 for queries, 1 for keys) and rotation, in place: (rows, D).
+    fn place(&self, x: &mut [f32], norm: usize, position: usize) {
+        let (d, half) = (self.config.head_dim, self.config.head_dim / 2);
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                for (index, x) in x.chunks_mut(d).enumerate() {
+                    if let Some(norms) = self.qk_norms {
+                        rms_norm_in_place(x, norms[norm], self.config.norm_eps);
+                    }
+                    let at = (position + index) * half;
+                    rotate(x, &self.rotary.0[at..][..half], &self.rotary.1[at..][..half]);
+                }
+            },
+        );
+    }
+
+    /// The gradient by what [`Attention::place`] was given, `x`, in place of `dx`.
+    fn place_backward(
+        &self,
+        x: &[f32],
+        dx: &mut [f32],
+        (norm, position): (usize, usize),
+        dnorm: &mut [f32],
+    ) {
+        let (d, half) = (self.config.head_dim, self.config.head_dim / 2);
+        let mut dy = vec![0.0; d];
+        for (index, (x, dx)) in x.chunks(d).zip(dx.chunks_mut(d)).enumerate() {
+            let at = (position + index) * half;
+            rotate_back(dx, &self.rotary.0[at..][..half], &self.rotary.1[at..][..half]);
+            if let Some(norms) = self.qk_norms {
+                dy.copy_from_slice(dx);
+                dx.fill(0.0);
+                rms_norm_backward((x, norms[norm], self.config.norm_eps), &dy, dx, dnorm);
+            }
+        }
+    }
+
+    fn segment<C: Cell>(
+        &self,
+        qkv: &[C],
+        rows: Range<usize>,
+        position: usize,
+        head: usize,
+    ) -> Segment<C> {
+        let DecoderConfig { kv_heads, head_dim: d, .. } = *self.config;
+        let column = self.key_column(head);
+        let mut keys = self.read(qkv, self.width(), rows.clone(), column);
+        self.place(&mut keys, 1, position);
+        let values = self.read(qkv, self.width(), rows.clone(), column + kv_heads * d);
+        let room = rows.len().next_multiple_of(PANEL) * self.padded();
+        Segment {
+            rows,
+            position,
+            keys: Packed::of(&keys, d),
+            values: Packed::of(&values, d),
+            dkeys: vec![0.0; room],
+            dvalues: vec![0.0; room],
+        }
+    }
+
+    /// The queries of head `head` of a segment, placed and scaled, and as they were before.
+    fn queries<C: Cell>(&self, qkv: &[C], own: &Segment<C>, head: usize) -> (Vec<C>, Vec<f32>) {
+        let d = self.config.head_dim;
+        let raw = self.read(qkv, self.width(), own.rows.clone(), head * d);
+        let mut placed = raw.clone();
+        self.place(&mut placed, 0, own.position);
+        let scale = LOG2_E / (d as f32).sqrt();
+        (placed.iter().map(|x| C::round(x * scale)).collect(), raw)
+    }
+
+    /// Every segment of the job's tree, in order, with the root's if it is another one.
+    fn segments<C: Cell>(
+        &self,
+        qkv: &[C],
+        job: &mut Job<'_, C>,
+        mut visit: impl FnMut(&mut Job<'_, C>, Option<&mut Segment<C>>, &mut Segment<C>),
+        mut finish: impl FnMut(&mut Job<'_, C>, &Segment<C>),
+    ) {
+        let tree = job.tree;
+        let mut root = self.segment(qkv, tree.root.clone(), 0, job.head);
+        if !tree.root.is_empty() {
+            visit(job, None, &mut root);
+        }
+        for branch in &tree.branches {
+            let mut own = self.segment(qkv, branch.clone(), tree.root.len(), job.head);
+            visit(job, (!tree.root.is_empty()).then_some(&mut root), &mut own);
+            finish(job, &own);
+        }
+        finish(job, &root);
+    }
+
+    fn forward_head<C: Cell>(&self, qkv: &[C], job: &mut Job<'_, C>) {
+        let (group, d, padded) = (self.group(), self.config.head_dim, self.padded());
+        let visit =
+            |job: &mut Job<'_, C>, before: Option<&mut Segment<C>>, own: &mut Segment<C>| {
+                let start = job.tree.rows().start;
+                for head in 0..group {
+                    let (queries, _) = self.queries(qkv, own, job.head * group + head);
+                    for block in blocks(&queries, d, before.as_deref(), own) {
+                        let weights = self.weigh(&block);
+                        let stride = weights.len() / block.rows;
+                        let cells: Vec<C> = weights.iter().map(|x| C::round(*x)).collect();
+                        let mut mixed = vec![0.0; block.rows * padded];
+                        for (seen, at) in block.seen() {
+                            let a = Rows { data: &cells[at.start..], rows: block.rows, stride };
+                            self.by_dim(a, &seen.values, at.len(), &mut mixed);
+                        }
+                        let first = own.rows.start - start + block.first;
+                        let out = job.out[first * group * d..].chunks_mut(group * d);
+                        for (out, mixed) in out.zip(mixed.chunks(padded)) {
+                            let out = out[head * d..][..d].iter_mut();
+                            out.zip(mixed).for_each(|(out, x)| *out = C::round(*x));
+                        }
+                    }
+                }
+            };
+        self.segments(qkv, job, visit, |_, _| ());
+    }
+
+    /// Weights of everything that a block of queries may see, as its [`Block::seen`] says: each
+    /// row sums up to 1.
+    fn weigh<C: Cell>(&self, block: &Block<'_, C>) -> Vec<f32> {
+        let d = self.config.head_dim;
+        let stride: usize = block.seen().map(|(_, at)| at.len()).sum();
+        let mut scores = vec![0.0; block.rows * stride];
+        let queries = Rows { data: block.queries, rows: block.rows, stride: d };
+        for (seen, at) in block.seen() {
+            self.by_token(queries, &seen.keys, (at, stride), &mut scores);
+        }
+        let mut weights = vec![0.0; scores.len()];
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                let rows = scores.chunks_mut(stride).zip(weights.chunks_mut(stride));
+                for (index, (scores, weights)) in rows.enumerate() {
+                    for (seen, at) in block.seen() {
+                        let visible = match std::ptr::eq(seen, block.own) {
+                            true => block.first + index + 1,
+                            false => seen.rows.len(),
+                        };
+                        scores[at][visible..].fill(f32::NEG_INFINITY);
+                    }
+                    let mut state = SoftmaxState::EMPTY;
+                    match self.team.isa.fuses() {
+                        true => softmax_step::<f32, true>(scores, weights, stride, &mut state),
+                        false => softmax_step::<f32, false>(scores, weights, stride, &mut state),
+                    };
+                    let scale = 1.0 / state.sum;
+                    weights.iter_mut().for_each(|weight| *weight *= scale);
+                }
+            },
+        );
+        weights
+    }
+
+    /// `out += a B` at the columns `at` of rows of `stride`, where B is (D, tokens).
+    fn by_token<C: Cell>(
+        &self,
+        a: Rows<'_, C>,
+        b: &Packed<C>,
+        (at, stride): (Range<usize>, usize),
+        out: &mut [f32],
+    ) {
+        let k = self.config.head_dim.next_multiple_of(C::SIDE);
+        for (column, panel) in at.step_by(PANEL).zip(b.by_token.chunks(PANEL * k)) {
+            let out = RowsMut { data: &mut out[column..], stride };
+            C::panel(self.team.isa, a, panel, out, true);
+        }
+    }
+
+    /// `out += a B` for rows of D numbers, filled up, where B is (tokens, D), its first `tokens`.
+    fn by_dim<C: Cell>(&self, a: Rows<'_, C>, b: &Packed<C>, tokens: usize, out: &mut [f32]) {
+        let padded = self.padded();
+        let panels = b.by_dim.chunks(b.by_dim.len() / padded * PANEL);
+        for (index, panel) in panels.enumerate() {
+            let out = RowsMut { data: &mut out[index * PANEL..], stride: padded };
+            C::panel(self.team.isa, a, &panel[..tokens * PANEL], out, true);
+        }
+    }
+
+    fn backward_head<C: Cell>(&self, qkv: &[C], dout: &[C], job: &mut Job<'_, C>) {
+        let (group, d) = (self.group(), self.config.head_dim);
+        let width = (group + 2) * d;
+        let start = job.tree.rows().start;
+        let visit =
+            |job: &mut Job<'_, C>, mut before: Option<&mut Segment<C>>, own: &mut Segment<C>| {
+                for head in 0..group {
+                    let index = job.head * group + head;
+                    let (queries, raw) = self.queries(qkv, own, index);
+                    let q = self.config.heads * d;
+                    let dmixed = self.read(dout, q, own.rows.clone(), index * d);
+                    let before = before.as_deref_mut();
+                    let mut dqueries = self.backward_queries(&queries, &dmixed, before, own);
+                    self.place_backward(&raw, &mut dqueries, (0, own.position), &mut job.dnorms[0]);
+                    let first = own.rows.start - start;
+                    write(&mut job.out[first * width..], width, head * d, &dqueries, d);
+                }
+            };
+        let finish = |job: &mut Job<'_, C>, own: &Segment<C>| {
+            let column = self.key_column(job.head);
+            let raw = self.read(qkv, self.width(), own.rows.clone(), column);
+            let tight = |x: &[f32]| {
+                let rows = x.chunks(self.padded()).take(own.rows.len());
+                rows.flat_map(|row| row[..d].to_vec()).collect::<Vec<f32>>()
+            };
+            // The queries were scaled for powers of 2.
+            let mut dkeys = tight(&own.dkeys);
+            dkeys.iter_mut().for_each(|x| *x *= LN_2);
+            self.place_backward(&raw, &mut dkeys, (1, own.position), &mut job.dnorms[1]);
+            let first = (own.rows.start - start) * width;
+            write(&mut job.out[first..], width, group * d, &dkeys, d);
+            write(&mut job.out[first..], width, (group + 1) * d, &tight(&own.dvalues), d);
+        };
+        self.segments(qkv, job, visit, finish);
+    }
+
+    /// The gradient by one head's placed queries, (tokens, D); those of keys and values are added
+    /// where they belong.
+    fn backward_queries<C: Cell>(
+        &self,
+        queries: &[C],
+        dmixed: &[f32],
+        mut before: Option<&mut Segment<C>>,
+        own: &mut Segment<C>,
+    ) -> Vec<f32> {
+        let (d, padded) = (self.config.head_dim, self.padded());
+        let mut dqueries = Vec::with_capacity(dmixed.len());
+        for (index, dmixed) in dmixed.chunks(QUERIES * d).enumerate() {
+            let block = blocks(queries, d, before.as_deref(), own).nth(index);
+            let block = block.expect("as many blocks of queries as of gradients");
+            let rows = block.rows;
+            let weights = self.weigh(&block);
+            let stride = weights.len() / rows;
+            let dcells: Vec<C> = self.rounded(dmixed);
+            let mut dweights = vec![0.0; weights.len()];
+            for (seen, at) in block.seen() {
+                let a = Rows { data: &dcells, rows, stride: d };
+                self.by_token(a, &seen.values, (at, stride), &mut dweights);
+            }
+            // The gradient of a softmax: weights (dweights - their weighted mean).
+            let mut dscores = dweights;
+            self.team.isa.wide(
+                #[inline(always)]
+                || {
+                    for (ds, p) in dscores.chunks_mut(stride).zip(weights.chunks(stride)) {
+                        let mean = dot(ds, p);
+                        ds.iter_mut().zip(p).for_each(|(ds, p)| *ds = p * (*ds - mean));
+                    }
+                },
+            );
+            let cells: Vec<C> = self.rounded(&dscores);
+            let mut dq = vec![0.0; rows * padded];
+            for (seen, at) in block.seen() {
+                let a = Rows { data: &cells[at.start..], rows, stride };
+                self.by_dim(a, &seen.keys, at.len(), &mut dq);
+            }
+            let scale = 1.0 / (d as f32).sqrt();
+            dqueries.extend(dq.chunks(padded).flat_map(|row| &row[..d]).map(|x| x * scale));
+            // Keys and values gather over the rows of the block.
+            let places: Vec<Range<usize>> = block.seen().map(|(_, at)| at).collect();
+            let queries = panels_over_columns(block.queries, d);
+            let dmixed = panels_over_columns(&dcells, d);
+            let weights: Vec<C> = self.rounded(&weights);
+            let segments = before.iter_mut().map(|segment| &mut **segment).chain([&mut *own]);
+            for (segment, at) in segments.zip(places) {
+                let weights = columns(&weights, stride, at.clone());
+                self.gather(&weights, &dmixed, &mut segment.dvalues);
+                self.gather(&columns(&cells, stride, at), &queries, &mut segment.dkeys);
+            }
+        }
+        dqueries
+    }
+
+    /// `out += a B`, (tokens, D), where `a` is (tokens, rows) and B (rows, D), packed.
+    fn gather<C: Cell>(&self, a: &[C], b: &[C], out: &mut [f32]) {
+        let padded = self.padded();
+        let k = b.len() / padded;
+        let a = Rows { data: a, rows: a.len() / k, stride: k };
+        for (index, panel) in b.chunks(k * PANEL).enumerate() {
+            let out = RowsMut { data: &mut out[index * PANEL..], stride: padded };
+            C::panel(self.team.isa, a, panel, out, true);
+        }
+    }
+}
+
+/// The blocks of a segment's queries, (tokens, D).
+fn blocks<'a, C>(
+    queries: &'a [C],
+    d: usize,
+    before: Option<&'a Segment<C>>,
+    own: &'a Segment<C>,
+) -> impl Iterator<Item = Block<'a, C>> {
+    let blocks = queries.chunks(QUERIES * d).enumerate();
+    blocks.map(move |(index, queries)| Block {
+        queries,
+        rows: queries.len() / d,
+        before,
+        own,
+        first: index * QUERIES,
+    })
+}
+
+impl<'a, C> Block<'a, C> {
+    /// The segments that it sees and where their tokens stand in a row of scores, filled up to
+    /// whole panels: all of the one before, its own up to its last row.
+    fn seen(&self) -> impl Iterator<Item = (&'a Segment<C>, Range<usize>)> {
+        let before = self.before.map_or(0, |before| before.rows.len().next_multiple_of(PANEL));
+        let own = (self.first + self.rows).next_multiple_of(PANEL);
+        let own = (self.own, before..before + own);
+        self.before.map(|segment| (segment, 0..before)).into_iter().chain([own])
+    }
+}
+
+impl<C: Cell> Packed<C> {
+    /// `x`: (tokens, D).
+    fn of(x: &[f32], d: usize) -> Self {
+        let cells: Vec<C> = x.iter().map(|x| C::round(*x)).collect();
+        let k = d.next_multiple_of(C::SIDE);
+        let tokens = x.len() / d;
+        let mut by_token = vec![C::default(); tokens.next_multiple_of(PANEL) * k];
+        for (panel, cells) in by_token.chunks_mut(PANEL * k).zip(cells.chunks(PANEL * d)) {
+            for (column, cells) in cells.chunks(d).enumerate() {
+                let out = panel[column * C::SIDE..].chunks_mut(PANEL * C::SIDE);
+                for (out, cells) in out.zip(cells.chunks(C::SIDE)) {
+                    out[..cells.len()].copy_from_slice(cells);
+                }
+            }
+        }
+        Self { by_token, by_dim: panels_over_columns(&cells, d) }
+    }
+}
+
+/// (rows, D) as panels over D; rows are filled up to a whole number of panels.
+fn panels_over_columns<C: Cell>(x: &[C], d: usize) -> Vec<C> {
+    let k = (x.len() / d).next_multiple_of(PANEL);
+    let mut out = vec![C::default(); d.next_multiple_of(PANEL) * k];
+    for (row, x) in x.chunks(d).enumerate() {
+        for (x, panel) in x.chunks(PANEL).zip(out.chunks_mut(PANEL * k)) {
+            let panel = &mut panel[row / C::SIDE * PANEL * C::SIDE + row % C::SIDE..];
+            panel.iter_mut().step_by(C::SIDE).zip(x).for_each(|(out, x)| *out = *x);
+        }
+    }
+    out
+}
+
+/// The columns `at` of rows of `stride` numbers as rows, which are filled up to whole panels.
+fn columns<C: Cell>(x: &[C], stride: usize, at: Range<usize>) -> Vec<C> {
+    let k = (x.len() / stride).next_multiple_of(PANEL);
+    let mut out = vec![C::default(); at.len() * k];
+    for (row, x) in x.chunks(stride).enumerate() {
+        let out = out[row..].iter_mut().step_by(k);
+        out.zip(&x[at.clone()]).for_each(|(out, x)| *out = *x);
+    }
+    out
+}
+
+/// Writes rows of `d` numbers at `column` of rows of `width`, rounded.
+fn write<C: Cell>(out: &mut [C], width: usize, column: usize, rows: &[f32], d: usize) {
+    for (out, row) in out.chunks_mut(width).zip(rows.chunks(d)) {
+        out[column..][..d].iter_mut().zip(row).for_each(|(out, x)| *out = C::round(*x));
+    }
+}

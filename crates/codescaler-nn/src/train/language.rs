@@ -1,0 +1,114 @@
+//! Next-token prediction.
+
+use super::Trainer;
+use super::attention::Tree;
+use super::gemm::{add, set};
+use super::network::{Batch, Both, Moment};
+use crate::attention::Cell;
+use crate::kernel::{Precision, Rows};
+
+/// Rows whose logits exist at the same time.
+const ROWS: usize = 256;
+
+impl Trainer {
+    /// Mean negative log-likelihood (nats) of every token but the first of each text. Its gradient
+    /// times `weight` is added up for [`Trainer::update`].
+    ///
+    /// # Panics
+    /// If the trainer has no language-model head, or a token is beyond the vocabulary.
+    pub fn language_loss(&mut self, texts: &[&[u32]], weight: f32) -> f64 {
+        match self.precision {
+            Precision::F32 => self.language_loss_in::<f32>(texts, weight),
+            Precision::Bf16 | Precision::Int8 => self.language_loss_in::<u16>(texts, weight),
+        }
+    }
+
+    fn language_loss_in<C: Cell>(&mut self, texts: &[&[u32]], weight: f32) -> f64 {
+        assert_eq!(self.head, super::TrainHead::LanguageModel, "the head predicts tokens");
+        let mut batch = Batch { tokens: texts.concat(), trees: Vec::new() };
+        let mut targets = Vec::with_capacity(batch.tokens.len());
+        for text in texts {
+            let start = targets.len();
+            targets.extend(text.iter().skip(1).map(|token| Some(*token)));
+            targets.extend((!text.is_empty()).then_some(None));
+            batch.trees.push(Tree { root: start..targets.len(), branches: Vec::new() });
+        }
+        let positions = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let moment =
+            Moment::<C>::new(self.team, &self.config, &self.layout, &self.values, positions);
+        let forward = moment.forward(&batch);
+        let (loss, dx) = moment.predict(&forward.x, &targets, weight, &mut self.grads);
+        moment.backward(&batch, forward, dx, &mut self.grads);
+        loss
+    }
+}
+
+impl<C: Cell> Moment<'_, C> {
+    /// The mean loss of the rows with a target, and its gradient by `x`, (T, C), times `weight`.
+    fn predict(
+        &self,
+        x: &[f32],
+        targets: &[Option<u32>],
+        weight: f32,
+        grads: &mut [f32],
+    ) -> (f64, Vec<f32>) {
+        let (c, vocab) = (self.config.hidden, self.config.vocab);
+        let head = self.layout.head.as_ref().unwrap_or(&self.layout.embedding);
+        let matrix = Both::<C>::of(self.team, &self.values[head.clone()], c);
+        let count = targets.iter().flatten().count().max(1) as f32;
+        let mut dx = vec![0.0; x.len()];
+        let mut sum = 0.0;
+        // Filled up to what kernels take.
+        let stride = matrix.backward.k;
+        for (block, targets) in targets.chunks(ROWS).enumerate() {
+            let rows = block * ROWS * c..(block * ROWS + targets.len()) * c;
+            let x = &x[rows.clone()];
+            let normed = self.normed(x, &self.layout.norm);
+            let a = Rows { data: &normed, rows: targets.len(), stride: c };
+            let mut logits = vec![0.0; targets.len() * vocab];
+            matrix.forward.multiply(self.team, a, &mut logits, set);
+            let mut dlogits = vec![C::default(); targets.len() * stride];
+            let mut losses = vec![0.0; targets.len()];
+            let items = logits.chunks_mut(vocab).zip(dlogits.chunks_mut(stride));
+            let items = items.zip(targets.iter().zip(&mut losses));
+            self.team.each(items, |((logits, out), (target, loss))| {
+                let Some(target) = target.map(|target| target as usize) else { return };
+                self.team.isa.wide(
+                    #[inline(always)]
+                    || {
+                        *loss = match self.team.isa.fuses() {
+                            true => cross_entropy::<true>(logits, target),
+                            false => cross_entropy::<false>(logits, target),
+                        };
+                        out.iter_mut().zip(&*logits).for_each(|(out, x)| *out = C::round(*x));
+                    },
+                );
+            });
+            sum += losses.iter().sum::<f64>();
+            let mut dnormed = vec![0.0; x.len()];
+            let a = Rows { data: &dlogits, rows: targets.len(), stride };
+            matrix.backward.multiply(self.team, a, &mut dnormed, set);
+            // Small gradients keep their digits in the products and are scaled here.
+            dnormed.iter_mut().for_each(|x| *x *= weight / count);
+            self.norm_backward((x, &self.layout.norm), &dnormed, &mut dx[rows], grads);
+            let mut dhead = vec![0.0; stride * c];
+            self.add_weight_gradient(&dlogits, &normed, c, &mut dhead);
+            dhead.iter_mut().for_each(|x| *x *= weight / count);
+            add(&mut grads[head.clone()], &dhead);
+        }
+        (sum / f64::from(count), dx)
+    }
+}
+
+/// `-log softmax(logits)[target]`; its gradient takes the logits' place.
+#[inline(always)]
+fn cross_entropy<const FUSED: bool>(logits: &mut [f32], target: usize) -> f64 {
+    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let lead = f64::from(logits[target] - max);
+    logits.iter_mut().for_each(|logit| *logit = crate::layers::exp::<FUSED>(*logit - max));
+    let sum: f64 = logits.iter().map(|x| f64::from(*x)).sum();
+    let scale = (1.0 / sum) as f32;
+    logits.iter_mut().for_each(|x| *x *= scale);
+    logits[target] -= 1.0;
+    sum.ln() - lead
+}

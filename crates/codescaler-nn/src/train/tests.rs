@@ -1,0 +1,202 @@
+//! Against central differences of the definition in f64, and the laws of training.
+
+mod definition;
+
+use super::*;
+use crate::config::{Rope, RopeScaling};
+use crate::sample::uniform;
+use definition::Definition;
+
+/// The families' flags on a decoder small enough to differentiate number by number; widths that
+/// are no multiple of any vector's.
+fn config(family: &str) -> DecoderConfig {
+    let qwen3 = DecoderConfig {
+        hidden: 10,
+        layers: 2,
+        heads: 4,
+        kv_heads: 2,
+        head_dim: 6,
+        ffn: 14,
+        vocab: 13,
+        positions_max: 512,
+        norm_eps: 1e-6,
+        rope: Rope { theta: 100.0, scaling: RopeScaling::Plain },
+        qkv_bias: false,
+        output_bias: false,
+        qk_norm: true,
+        tied: true,
+    };
+    match family {
+        "qwen3" => qwen3,
+        "qwen2" => DecoderConfig { qkv_bias: true, qk_norm: false, kv_heads: 1, ..qwen3 },
+        _ => DecoderConfig {
+            qk_norm: false,
+            tied: false,
+            qkv_bias: true,
+            output_bias: true,
+            kv_heads: 4,
+            ..qwen3
+        },
+    }
+}
+
+const FAMILIES: [&str; 3] = ["qwen3", "qwen2", "llama"];
+
+fn options(isa: Isa, precision: Precision, threads: usize) -> TrainOptions {
+    TrainOptions { precision, isa, threads: NonZeroUsize::new(threads).unwrap() }
+}
+
+/// Every parameter away from 0 and 1.
+fn trainer(family: &str, head: TrainHead, options: &TrainOptions) -> Trainer {
+    let mut trainer = Trainer::new(config(family), head, 1, options);
+    for (index, value) in trainer.values.iter_mut().enumerate() {
+        let wide = if *value == 1.0 { 1.0 } else { *value * 10.0 };
+        *value = wide + 0.4 * (uniform([7, index as u64, 0]) as f32 - 0.5);
+    }
+    trainer
+}
+
+fn tokens(seed: u64, n: usize) -> Vec<u32> {
+    (0..n).map(|i| (uniform([seed, i as u64, 1]) * 13.0) as u32).collect()
+}
+
+/// Problems with programs: what they begin with, what follows.
+fn problems() -> Vec<Vec<Vec<u32>>> {
+    let problem = |seed: u64, shared: usize, tails: &[usize]| {
+        let tail = |(i, n): (usize, &usize)| {
+            [tokens(seed, shared), tokens(100 * seed + i as u64, *n)].concat()
+        };
+        tails.iter().enumerate().map(tail).collect()
+    };
+    vec![problem(3, 5, &[3, 1, 6]), problem(4, 0, &[4]), problem(5, 7, &[2, 2])]
+}
+
+const LABELS: [f32; 6] = [1.0, 0.0, 0.5, 1.0, 0.0, 1.0];
+const PAIRS: [&[(usize, usize)]; 3] = [&[(0, 1), (2, 1)], &[], &[(1, 0)]];
+
+fn with_groups<R>(share: bool, work: impl FnOnce(&[Group<'_>]) -> R) -> R {
+    let problems = problems();
+    let items: Vec<Vec<&[u32]>> =
+        problems.iter().map(|items| items.iter().map(Vec::as_slice).collect()).collect();
+    let labels = [&LABELS[..3], &LABELS[3..4], &LABELS[4..]];
+    let group = |(index, items)| {
+        let targets = Targets { labels: labels[index], pairs: PAIRS[index] };
+        Group { items, targets, share }
+    };
+    let groups: Vec<Group<'_>> = items.iter().map(Vec::as_slice).enumerate().map(group).collect();
+    work(&groups)
+}
+
+/// Compares every gradient with central differences of `loss`.
+#[track_caller]
+fn check_gradients(what: &str, trainer: &Trainer, loss: impl Fn(&Definition<'_>) -> f64) {
+    const STEP: f64 = 1e-5;
+    let mut values: Vec<f64> = trainer.values.iter().map(|x| f64::from(*x)).collect();
+    for tensor in &trainer.layout.tensors {
+        for index in tensor.range.clone() {
+            let before = values[index];
+            let mut at = |value: f64| {
+                values[index] = value;
+                let (config, layout) = (&trainer.config, &trainer.layout);
+                loss(&Definition { config, layout, values: &values })
+            };
+            let slope = (at(before + STEP) - at(before - STEP)) / (2.0 * STEP);
+            at(before);
+            let got = f64::from(trainer.grads[index]);
+            let name = &tensor.name;
+            assert!(
+                (got - slope).abs() < 2e-5 + 1e-4 * slope.abs(),
+                "{what} {name}: {got} {slope}"
+            );
+        }
+    }
+}
+
+#[test]
+fn every_gradient_of_language_is_the_slope() {
+    let texts = [tokens(1, 9), tokens(2, 1), tokens(3, 6)];
+    let views: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    for family in FAMILIES {
+        let options = options(Isa::detect(), Precision::F32, 2);
+        let mut trainer = trainer(family, TrainHead::LanguageModel, &options);
+        let got = trainer.language_loss(&views, 1.0);
+        let loss = |definition: &Definition<'_>| {
+            let mut losses = Vec::new();
+            for text in &texts {
+                for (hidden, target) in definition.hidden(text).iter().zip(&text[1..]) {
+                    let logits = definition.outputs(hidden);
+                    let sum: f64 = logits.iter().map(|x| x.exp()).sum();
+                    losses.push(sum.ln() - logits[*target as usize]);
+                }
+            }
+            losses.iter().sum::<f64>() / losses.len() as f64
+        };
+        let values: Vec<f64> = trainer.values.iter().map(|x| f64::from(*x)).collect();
+        let (config, layout) = (&trainer.config, &trainer.layout);
+        let want = loss(&Definition { config, layout, values: &values });
+        assert!((got - want).abs() < 1e-5, "{family}: {got} {want}");
+        check_gradients(family, &trainer, loss);
+    }
+}
+
+#[test]
+fn every_gradient_of_scores_is_the_slope() {
+    let objectives = [
+        (Objective::BradleyTerry { margin: 0.3 }, 0.01),
+        (Objective::Listwise, 0.0),
+        (Objective::Pointwise, 0.0),
+    ];
+    for (family, (objective, centring)) in FAMILIES.into_iter().zip(objectives) {
+        for share in [false, true] {
+            let options = options(Isa::detect(), Precision::F32, 2);
+            let mut trainer = trainer(family, TrainHead::Score, &options);
+            with_groups(share, |groups| trainer.reward_loss(groups, objective, centring, 1.0));
+            let loss = |definition: &Definition<'_>| {
+                let score =
+                    |item: &&[u32]| definition.outputs(definition.hidden(item).last().unwrap())[0];
+                with_groups(share, |groups| {
+                    let losses = groups.iter().map(|group| {
+                        let scores: Vec<f64> = group.items.iter().map(score).collect();
+                        objective.loss(&scores, group.targets, centring)
+                    });
+                    let (sum, count) =
+                        losses.fold((0.0, 0.0), |(sum, count), l| (sum + l.sum, count + l.count));
+                    sum / count
+                })
+            };
+            check_gradients(&format!("{family} shared: {share}"), &trainer, loss);
+        }
+    }
+}
+
+/// The gradient of one batch, and the scores.
+fn gradient(options: &TrainOptions, share: bool) -> (Vec<f32>, Vec<f32>) {
+    let mut trainer = trainer("qwen3", TrainHead::Score, options);
+    let objective = Objective::BradleyTerry { margin: 0.0 };
+    let step = with_groups(share, |groups| trainer.reward_loss(groups, objective, 0.0, 1.0));
+    (trainer.grads, step.scores)
+}
+
+#[test]
+fn threads_change_no_bit() {
+    for precision in [Precision::F32, Precision::Bf16] {
+        let one = gradient(&options(Isa::detect(), precision, 1), true);
+        assert_eq!(one, gradient(&options(Isa::detect(), precision, 3), true));
+    }
+}
+
+#[test]
+fn bfloat16_is_close_to_f32_with_every_kernel() {
+    let (want, _) = gradient(&options(Isa::Portable, Precision::F32, 1), false);
+    let size = want.iter().map(|x| x * x).sum::<f32>().sqrt();
+    for isa in [Isa::Portable, Isa::Avx2, Isa::Avx512].into_iter().filter(|isa| isa.is_available())
+    {
+        for (precision, tolerance) in [(Precision::F32, 1e-5), (Precision::Bf16, 3e-2)] {
+            for share in [false, true] {
+                let (got, _) = gradient(&options(isa, precision, 2), share);
+                let off = got.iter().zip(&want).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
+                assert!(off < tolerance * size, "{isa:?} {precision:?}: {off} of {size}");
+            }
+        }
+    }
+}
