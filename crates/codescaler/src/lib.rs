@@ -22,6 +22,7 @@ pub mod selection;
 pub mod metric;
 pub mod calibrate;
 pub mod preference;
+pub mod curate;
 pub mod linear;
 pub mod seed;
 pub mod record;

@@ -19,7 +19,7 @@ mod features;
 mod file;
 mod flow;
 mod hash;
-mod lex;
+pub(crate) mod lex;
 mod lint;
 mod names;
 mod statistics;

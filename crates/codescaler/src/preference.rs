@@ -37,4 +37,10 @@ pub struct Side {
     /// Who wrote it.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
+    /// The share of tests it passes, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate: Option<f64>,
+    /// How the program was rewritten without changing what it does, where it was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rewrite: Option<String>,
 }

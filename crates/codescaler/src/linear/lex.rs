@@ -5,7 +5,7 @@ use crate::language::Language;
 
 /// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// A reserved word of any of the languages.
     Keyword,
     /// Any other word.
@@ -20,31 +20,31 @@ pub(super) enum Kind {
 
 /// One token of a program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Token<'a> {
+pub(crate) struct Token<'a> {
     /// What it is.
-    pub(super) kind: Kind,
+    pub(crate) kind: Kind,
     /// Its characters.
-    pub(super) text: &'a str,
+    pub(crate) text: &'a str,
     /// Blocks around it: levels of indentation in Python, open braces elsewhere.
-    pub(super) depth: u16,
+    pub(crate) depth: u16,
     /// Whether it is the first of a line that no open bracket continues.
-    pub(super) starts_line: bool,
+    pub(crate) starts_line: bool,
     /// Open `(`, `[` and (in Python) `{` around it.
-    pub(super) brackets: u16,
+    pub(crate) brackets: u16,
 }
 
 /// A program as tokens. Comments, and in Python strings that stand alone on a line, are apart:
 /// they say who wrote a program, not what it does.
 #[derive(Debug, Default)]
-pub(super) struct Lexed<'a> {
+pub(crate) struct Lexed<'a> {
     /// The tokens that run.
-    pub(super) tokens: Vec<Token<'a>>,
+    pub(crate) tokens: Vec<Token<'a>>,
     /// Comments and docstrings, markers included.
-    pub(super) comments: Vec<&'a str>,
+    pub(crate) comments: Vec<&'a str>,
 }
 
 /// Splits a program into tokens.
-pub(super) fn lex(text: &str, language: Language) -> Lexed<'_> {
+pub(crate) fn lex(text: &str, language: Language) -> Lexed<'_> {
     let mut lexer = Lexer {
         text,
         at: 0,
