@@ -297,14 +297,22 @@ impl Output {
 
 /// Writes a whole file at once: it is there complete or not at all.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    write_rows(path, |file| file.write_all(bytes))
+}
+
+/// As [`write_whole`], for what is made while it is written.
+pub(crate) fn write_rows(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> Result<(), Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| cannot("create", folder, error))?;
     }
     let part = part_of(path);
     let write = || -> io::Result<()> {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_data()?;
+        let mut file = BufWriter::with_capacity(1 << 16, File::create(&part)?);
+        write(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
         fs::rename(&part, path)
     };
     write().map_err(|error| cannot("write", path, error))

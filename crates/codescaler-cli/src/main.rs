@@ -4,6 +4,7 @@
 //! [`Outcome`](failure::Outcome) or a [`Failure`](failure::Failure); the exit code says which.
 
 mod bench;
+mod curate;
 mod demo;
 mod doctor;
 mod eval;
@@ -12,6 +13,7 @@ mod extract;
 mod failure;
 mod files;
 mod groups;
+mod held_out;
 mod import;
 mod program;
 mod rank;
@@ -82,6 +84,8 @@ enum Verb {
     Select(select::Options),
     Rank(rank::Options),
     #[command(subcommand)]
+    Curate(curate::Options),
+    #[command(subcommand)]
     Train(train::Options),
     #[command(subcommand)]
     Eval(eval::Options),
@@ -123,6 +127,7 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
         Verb::Exec(options) => exec::run(terminal, options),
         Verb::Select(options) => select::run(terminal, options),
         Verb::Rank(options) => rank::run(terminal, options),
+        Verb::Curate(options) => curate::run(terminal, options),
         Verb::Train(options) => train::run(terminal, options),
         Verb::Eval(options) => eval::run(terminal, options),
         Verb::Bench(options) => bench::run(terminal, options),

@@ -33,3 +33,9 @@ pub(crate) fn program_of<'a>(
         None => Err(extraction.reason.map_or_else(String::new, |reason| reason.to_string())),
     }
 }
+
+/// Whether a candidate passes the tests that its statement shows, which collections of programs say
+/// under the key `pub`.
+pub(crate) fn passes_visible_tests(candidate: &Candidate) -> Option<bool> {
+    candidate.extra.get("pub")?.as_bool()
+}

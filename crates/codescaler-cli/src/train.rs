@@ -1,15 +1,15 @@
 //! `codescaler train`: from labelled programs to a reward model.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     path::{Path, PathBuf},
     str::FromStr,
 };
 
-use anyhow::Context as _;
 use clap::{Args, Subcommand, ValueEnum};
 use codescaler::{
     candidate::Candidate,
+    curate::statement_digest,
     language::Language,
     linear::{
         Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions,
@@ -17,7 +17,6 @@ use codescaler::{
     },
     problem::Problem,
     record::Extra,
-    seed::digest,
 };
 use codescaler_extract::{Policy, tree_digest, tree_shape};
 use rayon::prelude::*;
@@ -25,8 +24,9 @@ use serde_json::json;
 
 use crate::{
     failure::{Failure, Outcome},
-    files::{Joined, Problems, fingerprint, read_all, write_whole},
-    program::program_of,
+    files::{Joined, Problems, fingerprint, write_whole},
+    held_out::HeldOut,
+    program::{passes_visible_tests, program_of},
     terminal::{Terminal, check_interrupt},
 };
 
@@ -131,7 +131,7 @@ fn linear(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failur
         )));
     }
     let train_options = train_options(options);
-    let held_out = HeldOut::read(options)?;
+    let held_out = HeldOut::read(&options.held_out, options.leave_out.as_deref())?;
     let mut set = TrainingSet::new(train_options.features);
     let mut dropped = Dropped::default();
     let mut data = Vec::new();
@@ -195,69 +195,6 @@ fn train_options(options: &RewardOptions) -> TrainOptions {
     }
 }
 
-/// What must not be learnt: digests of statements and of syntax trees, and ids.
-#[derive(Default)]
-struct HeldOut {
-    statements: BTreeSet<u64>,
-    trees: BTreeSet<u64>,
-    ids: BTreeSet<String>,
-}
-
-impl HeldOut {
-    fn read(options: &RewardOptions) -> Result<HeldOut, Failure> {
-        let mut held_out = HeldOut::default();
-        if let Some(path) = &options.leave_out {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read {}", path.display()))
-                .map_err(Failure::Input)?;
-            let json = serde_json::from_str(&text)
-                .with_context(|| format!("{} is no JSON", path.display()))
-                .map_err(Failure::Input)?;
-            add_strings(&json, &mut held_out.ids);
-        }
-        for folder in &options.held_out {
-            let mut problems: Vec<Problem> = read_all(&folder.join("problems.jsonl"))?;
-            problems.retain(|problem| problem.meta.split.as_deref() != Some("train"));
-            held_out
-                .statements
-                .extend(problems.iter().map(|problem| statement_digest(&problem.statement)));
-            let ids: BTreeSet<&str> = problems.iter().map(|problem| problem.id.as_str()).collect();
-            let path = folder.join("candidates.jsonl");
-            if path.exists() {
-                let candidates: Vec<Candidate> = read_all(&path)?;
-                let known = candidates
-                    .par_iter()
-                    .filter(|candidate| ids.contains(candidate.problem.as_str()));
-                let trees = known.filter_map(|candidate| {
-                    tree_digest(candidate.program.as_deref()?, candidate.language)
-                });
-                held_out.trees.extend(trees.collect::<Vec<_>>());
-            }
-        }
-        Ok(held_out)
-    }
-}
-
-/// Every text in a JSON value, keys aside.
-fn add_strings(json: &serde_json::Value, strings: &mut BTreeSet<String>) {
-    match json {
-        serde_json::Value::String(text) => {
-            strings.insert(text.clone());
-        }
-        serde_json::Value::Array(items) => items.iter().for_each(|item| add_strings(item, strings)),
-        serde_json::Value::Object(entries) => {
-            entries.values().for_each(|item| add_strings(item, strings));
-        }
-        serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-    }
-}
-
-/// A digest of a statement's words: case, spacing and marks do not matter.
-fn statement_digest(statement: &str) -> u64 {
-    let words = statement.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty());
-    digest(words.map(str::to_lowercase).collect::<Vec<_>>().join(" ").as_bytes())
-}
-
 /// What was not trained on.
 #[derive(Default)]
 struct Dropped {
@@ -297,7 +234,7 @@ fn read_part(
         let not_for_training = matches!(problem.meta.split.as_deref(), Some("validation" | "eval"));
         if not_for_training
             || held_out.ids.contains(&problem.id)
-            || held_out.statements.contains(&statement_digest(&problem.statement))
+            || held_out.statements.contains_key(&statement_digest(&problem.statement))
         {
             dropped.problems += 1;
             continue;
@@ -340,10 +277,9 @@ fn read_program(
     Ok(Some(Read { text, shape, passed: *passed }))
 }
 
-/// A program without a label is wrong when it failed a test that its statement shows, which the
-/// collections of programs say under the key `pub`.
+/// A program without a label is wrong when it failed a test that its statement shows.
 fn failed_visible_tests(candidate: &Candidate) -> Option<bool> {
-    (candidate.extra.get("pub") == Some(&json!(false))).then_some(false)
+    (passes_visible_tests(candidate) == Some(false)).then_some(false)
 }
 
 /// Whether each candidate is right: when all its labels say so.

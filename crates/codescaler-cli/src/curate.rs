@@ -1,0 +1,26 @@
+//! `codescaler curate`: from verified programs to preferences.
+
+mod export;
+mod pairs;
+mod verified;
+
+use clap::Subcommand;
+
+use crate::{
+    failure::{Failure, Outcome},
+    terminal::Terminal,
+};
+
+/// Turn verified programs into preference pairs.
+#[derive(Subcommand)]
+pub(crate) enum Options {
+    Pairs(pairs::Options),
+    Export(export::Options),
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    match options {
+        Options::Pairs(options) => pairs::run(terminal, options),
+        Options::Export(options) => export::run(terminal, options),
+    }
+}
