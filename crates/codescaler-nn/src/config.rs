@@ -154,8 +154,7 @@ impl DecoderConfig {
     /// When the file is unreadable, lacks a key, or asks for something this decoder does not
     /// compute (another family, a sliding window, an unknown rotary scaling).
     pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let text = fs::read_to_string(path)
-            .map_err(|source| LoadError::at(path, LoadErrorKind::Io(source)))?;
+        let text = fs::read_to_string(path).map_err(|source| LoadError::at(path, source.into()))?;
         Self::parse(&text).map_err(|kind| LoadError::at(path, kind))
     }
 

@@ -21,7 +21,14 @@ impl LoadError {
 /// What is wrong with a file of a reward model's directory.
 #[derive(Debug, thiserror::Error)]
 pub enum LoadErrorKind {
-    /// The file is missing or cannot be read.
+    /// The file is not there.
+    #[error(
+        "no such file; a directory to load has config.json, model.safetensors (or shards and \
+         model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that \
+         holds the chat template, chat_template.jinja"
+    )]
+    MissingFile,
+    /// The file cannot be read.
     #[error("not readable")]
     Io(#[source] io::Error),
     /// The file is not the JSON that its name promises.
@@ -117,6 +124,13 @@ pub enum LoadErrorKind {
     /// The weights have a head for one number where a policy was asked for.
     #[error("the head gives one score, not one number per token of the vocabulary")]
     NotAPolicy,
+}
+
+impl From<io::Error> for LoadErrorKind {
+    fn from(error: io::Error) -> Self {
+        let missing = error.kind() == io::ErrorKind::NotFound;
+        if missing { Self::MissingFile } else { Self::Io(error) }
+    }
 }
 
 /// A candidate of a group could not be scored.

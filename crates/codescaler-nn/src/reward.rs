@@ -407,7 +407,12 @@ mod tests {
             load("lm"),
             "cannot load lm: the head gives one number per token of the vocabulary, not one score",
         );
-        check_error(load("none"), "cannot load none/config.json: not readable");
+        check_error(
+            load("none"),
+            "cannot load none/config.json: no such file; a directory to load has config.json, \
+             model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, \
+             tokenizer_config.json and, unless that holds the chat template, chat_template.jinja",
+        );
         let options = Options { tokens_max: 10, ..Options::default() };
         let strict = RewardModel::load(&dir("qwen3"), &options).unwrap();
         check_error(

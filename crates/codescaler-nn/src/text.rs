@@ -41,7 +41,7 @@ impl TextEncoder {
     pub fn load(dir: &Path, vocab: usize) -> Result<Self, LoadError> {
         let path = dir.join("tokenizer.json");
         let fail = |kind| LoadError::at(&path, kind);
-        let bytes = fs::read(&path).map_err(|source| fail(LoadErrorKind::Io(source)))?;
+        let bytes = fs::read(&path).map_err(|source| fail(source.into()))?;
         let mut tokenizer = Tokenizer::from_bytes(bytes)
             .map_err(|source| fail(LoadErrorKind::Tokenizer(source.to_string())))?;
         // Lengths are decided by the caller: nothing is cut or filled up here.
@@ -125,7 +125,7 @@ impl TextEncoder {
 fn template(dir: &Path) -> Result<(Environment<'static>, Value), LoadError> {
     let path = dir.join("tokenizer_config.json");
     let fail = |kind| LoadError::at(&path, kind);
-    let text = fs::read_to_string(&path).map_err(|source| fail(LoadErrorKind::Io(source)))?;
+    let text = fs::read_to_string(&path).map_err(|source| fail(source.into()))?;
     let config: Value =
         serde_json::from_str(&text).map_err(|source| fail(LoadErrorKind::Json(source)))?;
     let own = fs::read_to_string(dir.join("chat_template.jinja")).ok();

@@ -47,7 +47,7 @@ impl Weights {
         let index_path = dir.join("model.safetensors.index.json");
         let names: BTreeSet<String> = if index_path.exists() {
             let text = std::fs::read_to_string(&index_path)
-                .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Io(source)))?;
+                .map_err(|source| LoadError::at(&index_path, source.into()))?;
             let index: Index = serde_json::from_str(&text)
                 .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Json(source)))?;
             index.weight_map.into_values().collect()
@@ -83,7 +83,7 @@ impl Weights {
 
     fn add(&mut self, path: PathBuf) -> Result<(), LoadError> {
         let fail = |kind| LoadError::at(&path, kind);
-        let map = map(&path).map_err(|source| fail(LoadErrorKind::Io(source)))?;
+        let map = map(&path).map_err(|source| fail(source.into()))?;
         let parsed = SafeTensors::deserialize(&map);
         let parsed = parsed.map_err(|source| fail(LoadErrorKind::Safetensors(source)))?;
         for (name, view) in parsed.tensors() {

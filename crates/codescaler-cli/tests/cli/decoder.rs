@@ -284,18 +284,29 @@ fn directories_that_are_no_reward_model() {
         "empty",
         |rm| fs::remove_file(rm.join("config.json")).unwrap(),
         expect![[r#"
-        codescaler: error: rm is no usable reward model: cannot load rm/config.json: not readable: No such file or directory (os error 2)
-        exit 2
-    "#]],
+            codescaler: error: rm is no usable reward model: cannot load rm/config.json: no such file; a directory to load has config.json, model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that holds the chat template, chat_template.jinja
+            exit 2
+        "#]],
     );
     let weights = "model.safetensors";
     check(
         "no-weights",
         |rm| fs::remove_file(rm.join(weights)).unwrap(),
         expect![[r#"
-        codescaler: error: rm is no usable reward model: cannot load rm/model.safetensors: not readable: No such file or directory (os error 2)
-        exit 2
-    "#]],
+            codescaler: error: rm is no usable reward model: cannot load rm/model.safetensors: no such file; a directory to load has config.json, model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that holds the chat template, chat_template.jinja
+            exit 2
+        "#]],
+    );
+    check(
+        "no-shard",
+        |rm| {
+            let index = r#"{"weight_map":{"score.weight":"model-00002-of-00002.safetensors"}}"#;
+            fs::write(rm.join("model.safetensors.index.json"), index).unwrap();
+        },
+        expect![[r#"
+            codescaler: error: rm is no usable reward model: cannot load rm/model-00002-of-00002.safetensors: no such file; a directory to load has config.json, model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that holds the chat template, chat_template.jinja
+            exit 2
+        "#]],
     );
     check(
         "architecture",
@@ -348,6 +359,14 @@ fn damaged_weights() {
     "#]],
     );
     check(
+        "half-precision",
+        |rm| edit(&weights(rm), |b| replaced(&b, r#""dtype":"BF16""#, r#""dtype": "F16""#)),
+        expect![[r#"
+            codescaler: error: rm is no usable reward model: cannot load rm/model.safetensors: tensor `model.embed_tokens.weight` holds F16; convert the weights to bfloat16 or float32
+            exit 2
+        "#]],
+    );
+    check(
         "shape",
         |rm| edit_json(&rm.join("config.json"), |json| json["intermediate_size"] = json!(80)),
         expect![[r#"
@@ -397,9 +416,25 @@ fn damaged_texts() {
         "no-tokenizer",
         |rm| fs::remove_file(rm.join("tokenizer.json")).unwrap(),
         expect![[r#"
-        codescaler: error: rm is no usable reward model: cannot load rm/tokenizer.json: not readable: No such file or directory (os error 2)
-        exit 2
-    "#]],
+            codescaler: error: rm is no usable reward model: cannot load rm/tokenizer.json: no such file; a directory to load has config.json, model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that holds the chat template, chat_template.jinja
+            exit 2
+        "#]],
+    );
+    check(
+        "no-tokenizer-config",
+        |rm| fs::remove_file(rm.join("tokenizer_config.json")).unwrap(),
+        expect![[r#"
+            codescaler: error: rm is no usable reward model: cannot load rm/tokenizer_config.json: no such file; a directory to load has config.json, model.safetensors (or shards and model.safetensors.index.json), tokenizer.json, tokenizer_config.json and, unless that holds the chat template, chat_template.jinja
+            exit 2
+        "#]],
+    );
+    check(
+        "damaged-tokenizer",
+        |rm| edit(&rm.join("tokenizer.json"), |b| b[..100].to_vec()),
+        expect![[r#"
+            codescaler: error: rm is no usable reward model: cannot load rm/tokenizer.json: not a usable tokenizer: EOF while parsing a value at line 7 column 11
+            exit 2
+        "#]],
     );
     check(
         "no-template",
