@@ -44,6 +44,13 @@ impl HeldOut {
         Ok(held_out)
     }
 
+    /// Whether a problem may be learnt: by its split, its id and its statement.
+    pub(crate) fn allows(&self, problem: &Problem) -> bool {
+        !matches!(problem.meta.split.as_deref(), Some("validation" | "eval"))
+            && !self.ids.contains(&problem.id)
+            && !self.statements.contains_key(&statement_digest(&problem.statement))
+    }
+
     fn add(&mut self, path: &Path) -> Result<(), Failure> {
         let is_folder = path.is_dir();
         let problems = if is_folder { path.join("problems.jsonl") } else { path.to_owned() };

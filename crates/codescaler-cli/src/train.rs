@@ -1,44 +1,50 @@
-//! `codescaler train`: from labelled programs to a reward model.
+//! `codescaler train`: tokenizers, policies and reward models.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-    str::FromStr,
-};
+mod linear;
+mod policy;
+mod reward;
+mod session;
+mod texts;
+mod tokenizer;
+
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use codescaler::{
-    candidate::Candidate,
-    curate::statement_digest,
-    language::Language,
-    linear::{
-        Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions,
-        Training, TrainingGroup, TrainingSet,
-    },
-    problem::Problem,
-    record::Extra,
-};
-use codescaler_extract::{Policy, tree_digest, tree_shape};
-use rayon::prelude::*;
-use serde_json::json;
+use codescaler_nn::{Isa, Precision, TrainOptions};
 
 use crate::{
     failure::{Failure, Outcome},
-    files::{Joined, Problems, fingerprint, write_whole},
-    held_out::HeldOut,
-    program::{passes_visible_tests, program_of},
-    terminal::{Terminal, check_interrupt},
+    score::{isa_name, one_of, precision_name},
+    terminal::Terminal,
 };
 
 /// Train reward models.
 #[derive(Subcommand)]
 pub(crate) enum Options {
-    /// Train a reward model on labelled programs.
-    ///
-    /// A data folder holds problems.jsonl, candidates.jsonl and labels.jsonl, as `codescaler import`
-    /// writes them. Problems and programs that stand in a held-out folder are dropped and counted.
+    /// Train a tokenizer: byte-level byte-pair encoding with a chat template.
     #[command(after_help = "\
 Example:
+  codescaler train tokenizer --data lcb_train --corpus corpus_python.jsonl.zst \\
+      --held-out lcb_validation --vocab 8192 --out tokenizer")]
+    Tokenizer(tokenizer::Options),
+    /// Train a policy to predict the next token of code, and of programs after their problems.
+    ///
+    /// It starts from nothing, or from any directory with weights. Ctrl-C stops after a checkpoint;
+    /// the same command goes on, and ends in the same weights bit for bit.
+    #[command(after_help = "\
+Example:
+  codescaler train policy --base tokenizer --width 256 --layers 6 --data lcb_train \\
+      --corpus corpus_python.jsonl.zst --held-out lcb_validation --out policy")]
+    Policy(policy::Options),
+    /// Train a reward model: a decoder on preferences, or a linear one on labelled programs.
+    ///
+    /// `codescaler curate pairs` makes preferences. A data folder of the linear one holds
+    /// problems.jsonl, candidates.jsonl and labels.jsonl, as `codescaler import` writes them;
+    /// problems and programs that stand in a held-out folder are dropped and counted.
+    #[command(after_help = "\
+Examples:
+  codescaler train reward --base policy --problems lcb_train/problems.jsonl \\
+      --preferences pairs.jsonl --out reward-model
   codescaler train reward --kind linear --data lcb_train --data leetcode_train:0.5 \\
       --held-out lcb_validation --held-out humaneval --out linear.csrm")]
     Reward(RewardOptions),
@@ -47,249 +53,90 @@ Example:
 /// What kind of reward model.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Kind {
+    /// A decoder that reads problem and program.
+    Decoder,
     /// Linear over hashed features: the baseline, one megabyte, no neural network.
     Linear,
-}
-
-/// What is hidden from the reward model, to see how much of its judgement is left.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum Hide {
-    /// The problem's text and starter.
-    Problem,
-    /// The syntax tree.
-    Tree,
-    /// Counts of the program: length, comments, loops.
-    Statistics,
-}
-
-/// A data folder and what its problems count.
-#[derive(Clone, Debug)]
-struct Data {
-    folder: PathBuf,
-    weight: f32,
-}
-
-impl FromStr for Data {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Data, String> {
-        let (folder, weight) = text.rsplit_once(':').unwrap_or((text, "1"));
-        let weight: f32 =
-            weight.parse().map_err(|_| format!("{weight:?} is no weight: write FOLDER:0.5"))?;
-        if !(weight > 0.0 && weight.is_finite()) {
-            return Err(format!("weight {weight} is not above zero"));
-        }
-        Ok(Data { folder: PathBuf::from(folder), weight })
-    }
 }
 
 #[derive(Args)]
 pub(crate) struct RewardOptions {
     /// What kind of reward model.
-    #[arg(long, value_enum, default_value_t = Kind::Linear)]
+    #[arg(long, value_enum, default_value_t = Kind::Decoder)]
     kind: Kind,
-    /// A data folder, as FOLDER or FOLDER:WEIGHT; may be given more than once.
-    #[arg(long, required = true)]
-    data: Vec<Data>,
-    /// A folder whose problems must not be learnt, those of split `train` apart; may be given more
-    /// than once.
-    #[arg(long)]
-    held_out: Vec<PathBuf>,
-    /// A JSON file whose texts are ids of problems to leave out.
-    #[arg(long)]
-    leave_out: Option<PathBuf>,
-    /// Only programs in this language.
-    #[arg(long, default_value_t = Language::Python)]
-    language: Language,
-    /// Hide something from the reward model, in training and in scoring alike.
-    #[arg(long, value_enum)]
-    hide: Option<Hide>,
-    /// Passes over the problems.
+    /// Passes over the problems [default: 1 for a decoder, 6 for a linear one].
     #[arg(long)]
     epochs: Option<u32>,
     /// Seed of the order of problems.
     #[arg(long, default_value_t = 1)]
     seed: u64,
-    /// Where to write the reward model.
+    /// Where to write the reward model: a directory, or the file of a linear one.
     #[arg(long)]
     out: PathBuf,
+    #[command(flatten)]
+    decoder: reward::DecoderOptions,
+    #[command(flatten)]
+    linear: linear::LinearOptions,
+}
+
+/// How a decoder is trained.
+#[derive(Args)]
+struct Training {
+    /// The largest learning rate.
+    #[arg(long, default_value_t = 1e-3)]
+    rate: f32,
+    /// Steps until it is reached, as a share of all.
+    #[arg(long, default_value_t = 0.05)]
+    warmup: f32,
+    /// Weight decay of matrices.
+    #[arg(long, default_value_t = 0.1)]
+    weight_decay: f32,
+    /// Tokens that go through the decoder per step, about.
+    #[arg(long, default_value_t = 8192)]
+    tokens_per_step: usize,
+    /// The longest text, in tokens.
+    #[arg(long, default_value_t = 1024)]
+    tokens_max: usize,
+    /// What products are computed from.
+    #[arg(long, default_value = "bf16", value_parser = one_of(&PRECISIONS, precision_name))]
+    precision: Precision,
+    /// Threads; the trained weights do not depend on it [default: one per core].
+    #[arg(long)]
+    threads: Option<NonZeroUsize>,
+    /// Seconds between checkpoints.
+    #[arg(long, default_value_t = 120)]
+    checkpoint_every: u64,
+}
+
+const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::F32];
+
+impl Training {
+    fn options(&self) -> TrainOptions {
+        let threads = self.threads.unwrap_or(codescaler_nn::Options::default().threads);
+        TrainOptions { precision: self.precision, isa: Isa::detect(), threads }
+    }
+
+    /// What decides the trained weights, beside data and starting point.
+    fn plan(&self) -> serde_json::Value {
+        serde_json::json!({
+            "rate": self.rate,
+            "warmup": self.warmup,
+            "weight_decay": self.weight_decay,
+            "tokens_per_step": self.tokens_per_step,
+            "tokens_max": self.tokens_max,
+            "precision": precision_name(self.precision),
+            "isa": isa_name(Isa::detect()),
+        })
+    }
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     match options {
+        Options::Tokenizer(options) => tokenizer::run(terminal, options),
+        Options::Policy(options) => policy::run(terminal, options),
         Options::Reward(options) => match options.kind {
-            Kind::Linear => linear(terminal, options),
+            Kind::Decoder => reward::run(terminal, options),
+            Kind::Linear => linear::run(terminal, options),
         },
     }
-}
-
-fn linear(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failure> {
-    if options.out.exists() {
-        return Err(Failure::input(format!(
-            "{} exists: delete it or name another output",
-            options.out.display()
-        )));
-    }
-    let train_options = train_options(options);
-    let held_out = HeldOut::read(&options.held_out, options.leave_out.as_deref())?;
-    let mut set = TrainingSet::new(train_options.features);
-    let mut dropped = Dropped::default();
-    let mut data = Vec::new();
-    for part in &options.data {
-        terminal.note(&format!("reading {}", part.folder.display()));
-        read_part(part, options, &held_out, &mut dropped, &mut set)?;
-        data.push(json!({
-            "candidates": fingerprint(&part.folder.join("candidates.jsonl"))?,
-            "weight": part.weight,
-        }));
-    }
-    let sizes = set.sizes();
-    terminal.print(&format!(
-        "{} problems with pairs, {} programs; dropped as held out: {} problems, {} programs; without a \
-         valid program: {}",
-        sizes.n_problems, sizes.n_programs, dropped.problems, dropped.programs, dropped.invalid
-    ));
-    let mut training = Training::new(&set, train_options);
-    let mut log = Vec::new();
-    while let Some(epoch) = training.step() {
-        terminal.note(&format!(
-            "epoch {}: loss {:.4} nats, {:.1} % of pairs in order",
-            epoch.epoch,
-            epoch.loss_nats,
-            epoch.pair_accuracy * 100.0
-        ));
-        log.push(json!(epoch));
-        check_interrupt()?;
-    }
-    let provenance = Extra::from_iter([
-        ("data".to_owned(), json!(data)),
-        ("options".to_owned(), json!(train_options)),
-        ("sizes".to_owned(), json!(sizes)),
-    ]);
-    let trained: LinearRewardModel = training.finish(provenance);
-    let mut bytes = Vec::new();
-    trained
-        .write(&mut bytes)
-        .map_err(|error| Failure::fault(error, "cannot write the reward model"))?;
-    write_whole(&options.out, &bytes)?;
-    terminal.print(&format!("{} bytes written to {}", bytes.len(), options.out.display()));
-    Ok(Outcome::done(json!({
-        "verb": "train reward", "kind": "linear", "out": options.out, "sizes": sizes, "epochs": log,
-        "dropped": {"problems": dropped.problems, "programs": dropped.programs, "invalid": dropped.invalid},
-    })))
-}
-
-fn train_options(options: &RewardOptions) -> TrainOptions {
-    let defaults = TrainOptions::default();
-    let ablation = match options.hide {
-        None => Ablation::None,
-        Some(Hide::Problem) => Ablation::HideProblem,
-        Some(Hide::Tree) => Ablation::HideTree,
-        Some(Hide::Statistics) => Ablation::HideStatistics,
-    };
-    TrainOptions {
-        features: FeatureOptions { ablation, ..defaults.features },
-        epochs: options.epochs.unwrap_or(defaults.epochs),
-        seed: options.seed,
-        ..defaults
-    }
-}
-
-/// What was not trained on.
-#[derive(Default)]
-struct Dropped {
-    problems: u64,
-    programs: u64,
-    invalid: u64,
-}
-
-/// A program on its way into a group.
-struct Read {
-    text: String,
-    shape: Vec<u64>,
-    passed: bool,
-}
-
-/// Adds the labelled programs of a folder, problem by problem.
-fn read_part(
-    part: &Data,
-    options: &RewardOptions,
-    held_out: &HeldOut,
-    dropped: &mut Dropped,
-    set: &mut TrainingSet,
-) -> Result<(), Failure> {
-    let problems = Problems::read(&part.folder.join("problems.jsonl"))?;
-    let labels = read_labels(&part.folder.join("labels.jsonl"), &problems)?;
-    let mut groups: BTreeMap<&str, Vec<(Candidate, bool)>> = BTreeMap::new();
-    for entry in Joined::<_, Candidate>::open(&part.folder.join("candidates.jsonl"), &problems)? {
-        let (problem, candidate) = entry?;
-        let label = labels.get(&(candidate.problem.clone(), candidate.index)).copied();
-        let passed = label.or_else(|| failed_visible_tests(&candidate));
-        if let Some(passed) = passed.filter(|_| candidate.language == options.language) {
-            groups.entry(problem.id.as_str()).or_default().push((candidate, passed));
-        }
-    }
-    for problem in problems.iter() {
-        let Some(group) = groups.remove(problem.id.as_str()) else { continue };
-        let not_for_training = matches!(problem.meta.split.as_deref(), Some("validation" | "eval"));
-        if not_for_training
-            || held_out.ids.contains(&problem.id)
-            || held_out.statements.contains_key(&statement_digest(&problem.statement))
-        {
-            dropped.problems += 1;
-            continue;
-        }
-        let programs: Vec<Result<Option<Read>, String>> =
-            group.par_iter().map(|entry| read_program(problem, entry, held_out)).collect();
-        dropped.invalid += programs.iter().filter(|program| program.is_err()).count() as u64;
-        let programs: Vec<Option<Read>> = programs.into_iter().filter_map(Result::ok).collect();
-        dropped.programs += programs.iter().filter(|program| program.is_none()).count() as u64;
-        let programs: Vec<Read> = programs.into_iter().flatten().collect();
-        let labelled: Vec<LabelledProgram<'_>> = programs
-            .iter()
-            .map(|read| LabelledProgram {
-                program: ProgramView {
-                    text: &read.text,
-                    shape: &read.shape,
-                    language: options.language,
-                },
-                right: read.passed,
-            })
-            .collect();
-        set.push(&TrainingGroup { problem, programs: &labelled, weight: part.weight });
-        check_interrupt()?;
-    }
-    Ok(())
-}
-
-/// A candidate's program, unless it is invalid (an error) or held out (`None`).
-fn read_program(
-    problem: &Problem,
-    (candidate, passed): &(Candidate, bool),
-    held_out: &HeldOut,
-) -> Result<Option<Read>, String> {
-    let text = program_of(candidate, problem, Policy::BestValid)?.into_owned();
-    if tree_digest(&text, candidate.language).is_some_and(|digest| held_out.trees.contains(&digest))
-    {
-        return Ok(None);
-    }
-    let shape = tree_shape(&text, candidate.language).unwrap_or_default();
-    Ok(Some(Read { text, shape, passed: *passed }))
-}
-
-/// A program without a label is wrong when it failed a test that its statement shows.
-fn failed_visible_tests(candidate: &Candidate) -> Option<bool> {
-    (passes_visible_tests(candidate) == Some(false)).then_some(false)
-}
-
-/// Whether each candidate is right: when all its labels say so.
-fn read_labels(path: &Path, problems: &Problems) -> Result<BTreeMap<(String, u32), bool>, Failure> {
-    let mut labels = BTreeMap::new();
-    let entries = Joined::<_, codescaler::candidate::Label>::open(path, problems)?.with_repeats();
-    for entry in entries {
-        let (_, label) = entry?;
-        let known = labels.entry((label.problem, label.index)).or_insert(true);
-        *known &= label.passed;
-    }
-    Ok(labels)
 }

@@ -31,13 +31,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let texts: Vec<Vec<u32>> =
         (0..16).map(|i| (0..256).map(|t| (t * t + i * 7) % 8192).collect()).collect();
     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+    let groups: Vec<&[&[u32]]> = texts.chunks(1).collect();
     for precision in [Precision::Bf16, Precision::F32] {
         let options = TrainOptions { precision, isa: Isa::detect(), threads };
         let mut trainer = Trainer::new(config.clone(), TrainHead::LanguageModel, 0, &options);
         println!("{} parameters", trainer.parameters());
         for _ in 0..4 {
             let start = Instant::now();
-            let loss = trainer.language_loss(&texts, 1.0);
+            let loss = trainer.language_loss(&groups, 1.0);
             let middle = start.elapsed().as_secs_f64();
             let norm = trainer.update(&AdamW::default(), 1e-3);
             let seconds = start.elapsed().as_secs_f64();

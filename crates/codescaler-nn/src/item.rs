@@ -51,7 +51,12 @@ const KEPT_STEP: usize = 128;
 const GAP: &str = "\n...\n";
 
 impl Item {
-    pub(crate) fn new(
+    /// What a reward model with this text side reads.
+    ///
+    /// # Errors
+    /// When there is no program, when the template or the tokenizer refuses the texts, and when the
+    /// item is longer than `tokens_max` and `too_long` does not help.
+    pub fn new(
         text: &TextEncoder,
         (prompt, program): (&str, &str),
         tokens_max: usize,

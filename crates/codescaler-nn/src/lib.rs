@@ -14,6 +14,7 @@ mod sample;
 mod item;
 mod identity;
 mod text;
+mod tokenizer;
 mod weights;
 mod network;
 mod decoder;
@@ -37,6 +38,7 @@ pub use reward::{Kernels, Options, Progress, RewardModel};
 pub use sample::Sampling;
 pub use speed::gflops;
 pub use text::{Message, TextEncoder};
+pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
     AdamW, CheckpointError, Group, Objective, RewardStep, Schedule, Targets, TrainHead,
     TrainOptions, Trainer,

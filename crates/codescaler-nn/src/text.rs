@@ -56,6 +56,16 @@ impl TextEncoder {
         Ok(Self { tokenizer, environment, special })
     }
 
+    /// Tokens that the tokenizer knows.
+    pub fn vocab(&self) -> usize {
+        self.tokenizer.get_vocab_size(true)
+    }
+
+    /// The token that ends a text, by `tokenizer_config.json`.
+    pub fn end_token(&self) -> Option<u32> {
+        self.tokenizer.token_to_id(self.special.get("eos_token")?.as_str()?)
+    }
+
     /// The conversation as text, by the template; with `add_generation_prompt`, up to where the
     /// assistant goes on.
     ///

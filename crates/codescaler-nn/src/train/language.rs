@@ -1,9 +1,8 @@
 //! Next-token prediction.
 
 use super::Trainer;
-use super::attention::Tree;
 use super::gemm::{add, set};
-use super::network::{Batch, Both, Moment};
+use super::network::{Batch, Both, Moment, common_prefix};
 use crate::attention::Cell;
 use crate::kernel::{Precision, Rows};
 
@@ -11,29 +10,39 @@ use crate::kernel::{Precision, Rows};
 const ROWS: usize = 256;
 
 impl Trainer {
-    /// Mean negative log-likelihood (nats) of every token but the first of each text. Its gradient
-    /// times `weight` is added up for [`Trainer::update`].
+    /// Mean negative log-likelihood (nats) of every token but the first of each text; tokens that
+    /// all texts of a group begin with are computed, and count, once. Its gradient times `weight`
+    /// is added up for [`Trainer::update`].
     ///
     /// # Panics
     /// If the trainer has no language-model head, or a token is beyond the vocabulary.
-    pub fn language_loss(&mut self, texts: &[&[u32]], weight: f32) -> f64 {
+    pub fn language_loss(&mut self, groups: &[&[&[u32]]], weight: f32) -> f64 {
         match self.precision {
-            Precision::F32 => self.language_loss_in::<f32>(texts, weight),
-            Precision::Bf16 | Precision::Int8 => self.language_loss_in::<u16>(texts, weight),
+            Precision::F32 => self.language_loss_in::<f32>(groups, weight),
+            Precision::Bf16 | Precision::Int8 => self.language_loss_in::<u16>(groups, weight),
         }
     }
 
-    fn language_loss_in<C: Cell>(&mut self, texts: &[&[u32]], weight: f32) -> f64 {
+    fn language_loss_in<C: Cell>(&mut self, groups: &[&[&[u32]]], weight: f32) -> f64 {
         assert_eq!(self.head, super::TrainHead::LanguageModel, "the head predicts tokens");
-        let mut batch = Batch { tokens: texts.concat(), trees: Vec::new() };
-        let mut targets = Vec::with_capacity(batch.tokens.len());
-        for text in texts {
-            let start = targets.len();
-            targets.extend(text.iter().skip(1).map(|token| Some(*token)));
-            targets.extend((!text.is_empty()).then_some(None));
-            batch.trees.push(Tree { root: start..targets.len(), branches: Vec::new() });
+        let mut batch = Batch::default();
+        for group in groups {
+            // The last common token stays with each text, which predicts its own next one.
+            batch.push(group, common_prefix(group, 1).saturating_sub(1));
         }
-        let positions = texts.iter().map(|text| text.len()).max().unwrap_or(0);
+        let mut targets = vec![None; batch.tokens.len()];
+        for tree in &batch.trees {
+            for rows in [&tree.root].into_iter().chain(&tree.branches) {
+                for row in rows.start + 1..rows.end {
+                    targets[row - 1] = Some(batch.tokens[row]);
+                }
+            }
+            if let (Some(last), Some(branch)) = (tree.root.clone().last(), tree.branches.first()) {
+                targets[last] = Some(batch.tokens[branch.start]);
+            }
+        }
+        let lengths = groups.iter().flat_map(|group| group.iter()).map(|text| text.len());
+        let positions = lengths.max().unwrap_or(0);
         let moment =
             Moment::<C>::new(self.team, &self.config, &self.layout, &self.values, positions);
         let forward = moment.forward(&batch);

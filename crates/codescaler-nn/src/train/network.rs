@@ -9,9 +9,35 @@ use crate::kernel::Rows;
 use crate::layers::{rms_norm, rms_norm_backward, swiglu, swiglu_backward};
 
 /// The tokens of one batch side by side, (T), and how they hang together.
+#[derive(Default)]
 pub(crate) struct Batch {
     pub tokens: Vec<u32>,
     pub trees: Vec<Tree>,
+}
+
+impl Batch {
+    /// Appends sequences that begin with the same `shared` tokens.
+    pub(crate) fn push(&mut self, items: &[&[u32]], shared: usize) {
+        let start = self.tokens.len();
+        self.tokens.extend(&items.first().copied().unwrap_or_default()[..shared]);
+        let root = start..self.tokens.len();
+        let branch = |item: &&[u32]| {
+            let start = self.tokens.len();
+            self.tokens.extend(&item[shared..]);
+            start..self.tokens.len()
+        };
+        let branches = items.iter().map(branch).collect();
+        self.trees.push(Tree { root, branches });
+    }
+}
+
+/// Tokens that all items begin with, leaving each at least `kept` of its own.
+pub(crate) fn common_prefix(items: &[&[u32]], kept: usize) -> usize {
+    let Some((first, others)) = items.split_first() else { return 0 };
+    let shortest = items.iter().map(|item| item.len()).min().unwrap_or(0);
+    let same = |item: &&[u32]| first.iter().zip(*item).take_while(|(a, b)| a == b).count();
+    let common = others.iter().map(same).min().unwrap_or(0);
+    common.min(shortest.saturating_sub(kept))
 }
 
 /// A decoder with the parameters of one moment, in f32 and in the type of the products.

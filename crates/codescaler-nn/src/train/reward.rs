@@ -1,7 +1,6 @@
 //! Reward modelling: scores of the candidates of problems.
 
-use super::attention::Tree;
-use super::network::{Batch, Moment};
+use super::network::{Batch, Moment, common_prefix};
 use super::objective::{Objective, Targets};
 use super::{TrainHead, Trainer};
 use crate::attention::Cell;
@@ -119,37 +118,15 @@ impl Trainer {
 
 /// All tokens to compute, and the row of each item's last one.
 fn batch(groups: &[Group<'_>]) -> (Batch, Vec<usize>) {
-    let mut batch = Batch { tokens: Vec::new(), trees: Vec::new() };
-    let mut last = Vec::new();
+    let mut batch = Batch::default();
     for group in groups {
-        let shared = if group.share { common_prefix(group.items) } else { 0 };
-        let root = batch.tokens.len();
-        batch.tokens.extend(&group.items.first().copied().unwrap_or_default()[..shared]);
-        let root = root..batch.tokens.len();
-        let branch = |item: &&[u32]| {
-            let start = batch.tokens.len();
-            batch.tokens.extend(&item[shared..]);
-            last.push(batch.tokens.len() - 1);
-            start..batch.tokens.len()
-        };
-        let branches: Vec<_> = group.items.iter().map(branch).collect();
-        if group.share {
-            batch.trees.push(Tree { root, branches });
-        } else {
-            let alone = |root| Tree { root, branches: Vec::new() };
-            batch.trees.extend(branches.into_iter().map(alone));
-        }
+        // Every item keeps a token of its own.
+        let shared = if group.share { common_prefix(group.items, 1) } else { 0 };
+        batch.push(group.items, shared);
     }
+    let last = batch.trees.iter().flat_map(|tree| &tree.branches).map(|rows| rows.end - 1);
+    let last = last.collect();
     (batch, last)
-}
-
-/// Tokens that all items begin with, leaving each at least one of its own.
-fn common_prefix(items: &[&[u32]]) -> usize {
-    let Some((first, others)) = items.split_first() else { return 0 };
-    let shortest = items.iter().map(|item| item.len()).min().unwrap_or(0);
-    let same = |item: &&[u32]| first.iter().zip(*item).take_while(|(a, b)| a == b).count();
-    let common = others.iter().map(same).min().unwrap_or(first.len());
-    common.min(shortest.saturating_sub(1))
 }
 
 impl<C: Cell> Moment<'_, C> {

@@ -1,0 +1,202 @@
+//! `train policy`: next-token prediction.
+
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use clap::Args;
+use codescaler_nn::{
+    AdamW, DecoderConfig, Message, Rope, RopeScaling, Schedule, TextEncoder, TrainHead, Trainer,
+};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::{
+    Training,
+    session::{Session, steps},
+    texts::{TextOptions, Texts},
+};
+use crate::{
+    failure::{Failure, Outcome},
+    terminal::Terminal,
+};
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A directory with a tokenizer; where it has weights, they are trained on.
+    #[arg(long)]
+    base: PathBuf,
+    #[command(flatten)]
+    texts: TextOptions,
+    #[command(flatten)]
+    shape: ShapeOptions,
+    /// Passes over the texts.
+    #[arg(long, default_value_t = 1)]
+    epochs: u32,
+    /// Seed of the first weights and of the order of texts.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    training: Training,
+    /// Where to write the policy: a Hugging Face directory.
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// The shape of a decoder from nothing: Qwen3's, with heads of 64 of which two share a key.
+#[derive(Args)]
+#[command(next_help_heading = "For a decoder from nothing")]
+struct ShapeOptions {
+    /// Width of the residual stream.
+    #[arg(long, default_value_t = 256)]
+    width: usize,
+    /// Blocks.
+    #[arg(long, default_value_t = 6)]
+    layers: usize,
+    /// Inner width of the feed-forward [default: 8/3 of the width].
+    #[arg(long)]
+    ffn: Option<usize>,
+}
+
+impl ShapeOptions {
+    fn config(&self, vocab: usize, positions_max: usize) -> Result<DecoderConfig, Failure> {
+        const HEAD: usize = 64;
+        if self.width == 0 || !self.width.is_multiple_of(2 * HEAD) || self.layers == 0 {
+            return Err(Failure::input("--width must be a multiple of 128, --layers at least 1"));
+        }
+        Ok(DecoderConfig {
+            hidden: self.width,
+            layers: self.layers,
+            heads: self.width / HEAD,
+            kv_heads: self.width / (2 * HEAD),
+            head_dim: HEAD,
+            ffn: self.ffn.unwrap_or((self.width * 8 / 3).next_multiple_of(64)),
+            vocab,
+            positions_max,
+            norm_eps: 1e-6,
+            rope: Rope { theta: 10_000.0, scaling: RopeScaling::Plain },
+            qkv_bias: false,
+            output_bias: false,
+            qk_norm: true,
+            tied: true,
+        })
+    }
+}
+
+/// Programs of one problem that share its computation.
+const GROUP_MAX: usize = 12;
+/// Positions that an own decoder is said to have.
+const POSITIONS_MAX: usize = 4096;
+
+pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let unusable = |what: &'static str| {
+        move |error: codescaler_nn::LoadError| {
+            Failure::Input(anyhow::Error::new(error).context(what))
+        }
+    };
+    let has_weights = options.base.join("config.json").exists();
+    let train = options.training.options();
+    let (mut trainer, text) = if has_weights {
+        let trainer = Trainer::load(&options.base, TrainHead::LanguageModel, &train)
+            .map_err(unusable("--base has no usable weights"))?;
+        let text = TextEncoder::load(&options.base, trainer.config().vocab)
+            .map_err(unusable("--base has no usable tokenizer"))?;
+        (trainer, text)
+    } else {
+        let text = TextEncoder::load(&options.base, usize::MAX)
+            .map_err(unusable("--base has no usable tokenizer"))?;
+        let config = options.shape.config(text.vocab(), POSITIONS_MAX)?;
+        (Trainer::new(config, TrainHead::LanguageModel, options.seed, &train), text)
+    };
+    let texts = options.texts.read(terminal)?;
+    let groups = groups(&text, &texts, options.training.tokens_max)?;
+    let costs: Vec<usize> = groups.iter().map(|group| cost(group)).collect();
+    let steps = steps(&costs, options.training.tokens_per_step, options.epochs, options.seed);
+    let tokens: usize = costs.iter().sum();
+    terminal.print(&format!(
+        "{} parameters, {tokens} tokens, {} steps",
+        trainer.parameters(),
+        steps.len()
+    ));
+    let plan = json!({
+        "verb": "train policy", "base": options.base, "texts": texts.plan(), "epochs": options.epochs,
+        "seed": options.seed, "training": options.training.plan(), "steps": steps.len(),
+        "parameters": trainer.parameters(),
+    });
+    let session = Session::open(&options.out, &plan, options.training.checkpoint_every)?;
+    if !session.is_done() {
+        let schedule = options.training.schedule(steps.len());
+        let optimizer = options.training.optimizer();
+        session.run(terminal, &mut trainer, steps.len(), |trainer, index| {
+            let batch: Vec<Vec<&[u32]>> = steps[index]
+                .iter()
+                .map(|&group| groups[group].iter().map(Vec::as_slice).collect())
+                .collect();
+            let batch: Vec<&[&[u32]]> = batch.iter().map(Vec::as_slice).collect();
+            let loss = trainer.language_loss(&batch, 1.0);
+            let norm = trainer.update(&optimizer, schedule.rate(index as u64));
+            json!({"step": index + 1, "loss": loss, "norm": norm})
+        })?;
+        session.finish(&trainer, &options.base)?;
+    }
+    terminal.print(&format!("policy written to {}", options.out.display()));
+    Ok(Outcome::done(json!({
+        "verb": "train policy", "out": options.out, "steps": steps.len(), "tokens": tokens,
+        "parameters": trainer.parameters(),
+    })))
+}
+
+/// Token sequences that are learnt together: those of one problem share its text.
+fn groups(
+    text: &TextEncoder,
+    texts: &Texts,
+    tokens_max: usize,
+) -> Result<Vec<Vec<Vec<u32>>>, Failure> {
+    let end = text.end_token();
+    let encode =
+        |piece: &str| text.encode(piece).context("cannot tokenize a text").map_err(Failure::Input);
+    let code = texts.code.par_iter().map(|code| {
+        let mut tokens = encode(code)?;
+        tokens.extend(end);
+        Ok::<_, Failure>(
+            tokens.chunks(tokens_max).map(|piece| vec![piece.to_vec()]).collect::<Vec<_>>(),
+        )
+    });
+    let programs = texts.programs.par_iter().map(|(prompt, programs)| {
+        let mut items = Vec::new();
+        for program in programs {
+            let messages = [
+                Message { role: "user", content: prompt },
+                Message { role: "assistant", content: program },
+            ];
+            let rendered = text.render(&messages, false);
+            let rendered = rendered.context("cannot render a program").map_err(Failure::Input)?;
+            let tokens = encode(&rendered)?;
+            // One that is cut would teach that programs end anywhere.
+            if tokens.len() <= tokens_max {
+                items.push(tokens);
+            }
+        }
+        Ok(items.chunks(GROUP_MAX).map(<[_]>::to_vec).collect::<Vec<_>>())
+    });
+    let all: Result<Vec<Vec<Vec<Vec<u32>>>>, Failure> = code.chain(programs).collect();
+    Ok(all?.into_iter().flatten().filter(|group| !group.is_empty()).collect())
+}
+
+/// Tokens of a group that go through the decoder, about.
+pub(super) fn cost(items: &[Vec<u32>]) -> usize {
+    let Some((first, others)) = items.split_first() else { return 0 };
+    let same = |item: &Vec<u32>| first.iter().zip(item).take_while(|(a, b)| a == b).count();
+    let shared = others.iter().map(same).min().unwrap_or(0);
+    shared + items.iter().map(|item| item.len() - shared).sum::<usize>()
+}
+
+impl Training {
+    pub(super) fn schedule(&self, steps: usize) -> Schedule {
+        let warmup = (steps as f32 * self.warmup).ceil() as u64;
+        Schedule { peak: self.rate, warmup, steps: steps as u64, end: 0.1 }
+    }
+
+    pub(super) fn optimizer(&self) -> AdamW {
+        AdamW { weight_decay: self.weight_decay, ..AdamW::default() }
+    }
+}

@@ -1,0 +1,256 @@
+//! `train reward --kind decoder`: preferences → a reward model that reads problem and program.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::{Args, ValueEnum};
+use codescaler::{
+    preference::{Preference, Side},
+    problem::Problem,
+    prompt::reward_prompt,
+    seed::{Rng, derive, digest},
+};
+use codescaler_nn::{Group, Item, Objective, Targets, TextEncoder, TooLong, TrainHead, Trainer};
+use rayon::prelude::*;
+use serde_json::json;
+
+use super::{
+    RewardOptions, Training,
+    policy::cost,
+    session::{Session, steps},
+};
+use crate::{
+    failure::{Failure, Outcome},
+    files::{Problems, fingerprint, read_all},
+    terminal::Terminal,
+};
+
+/// For `--kind decoder`.
+#[derive(Args)]
+#[command(next_help_heading = "For --kind decoder")]
+pub(crate) struct DecoderOptions {
+    /// The directory to start from: a policy, or another reward model.
+    #[arg(long)]
+    base: Option<PathBuf>,
+    /// The problems of the preferences; may be given more than once.
+    #[arg(long)]
+    problems: Vec<PathBuf>,
+    /// Preferences, as `codescaler curate pairs` writes them; may be given more than once.
+    #[arg(long)]
+    preferences: Vec<PathBuf>,
+    /// What is learnt from them.
+    #[arg(long, value_enum, default_value_t = Loss::Pairs)]
+    objective: Loss,
+    /// By how much the chosen program's score has to be larger, times the difference of the pass
+    /// rates where they are known.
+    #[arg(long, default_value_t = 0.0)]
+    margin: f32,
+    /// Keeps scores around zero: the weight of the mean square of a pair's sum.
+    #[arg(long, default_value_t = 0.01)]
+    centring: f64,
+    /// Programs of one problem that are learnt together and share its computation.
+    #[arg(long, default_value_t = 16)]
+    group: usize,
+    /// Compute the problem again for each of its programs, to measure what sharing saves.
+    #[arg(long, hide = true)]
+    unshared: bool,
+    /// Hide the problem, in training and in scoring alike, to see what it is worth: its text
+    /// becomes one line.
+    #[arg(long)]
+    hide_problem: bool,
+    #[command(flatten)]
+    training: Training,
+}
+
+/// What is learnt from preferences.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Loss {
+    /// That the chosen program's score is larger (Bradley-Terry).
+    Pairs,
+    /// That the chosen programs of a problem have the largest scores (listwise).
+    List,
+    /// That a chosen program's score is above zero, a rejected one's below (logistic).
+    Points,
+}
+
+/// Programs of one problem that are learnt together.
+#[derive(Default)]
+struct Learnt {
+    items: Vec<Vec<u32>>,
+    labels: Vec<f32>,
+    pairs: Vec<(usize, usize)>,
+}
+
+pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failure> {
+    let decoder = &options.decoder;
+    let Some(base) = &decoder.base else {
+        return Err(Failure::input("--kind decoder needs --base: a directory with weights"));
+    };
+    if decoder.preferences.is_empty() || decoder.problems.is_empty() {
+        return Err(Failure::input("--kind decoder needs --problems and --preferences"));
+    }
+    let unusable = |error: codescaler_nn::LoadError| {
+        let what = format!("{} is no directory to start from", base.display());
+        Failure::Input(anyhow::Error::new(error).context(what))
+    };
+    let train = decoder.training.options();
+    let mut trainer = Trainer::load(base, TrainHead::Score, &train).map_err(unusable)?;
+    let text = TextEncoder::load(base, trainer.config().vocab).map_err(unusable)?;
+    let learnt = read(terminal, decoder, &text, options.seed)?;
+    let costs: Vec<usize> = learnt.iter().map(|group| cost(&group.items)).collect();
+    let epochs = options.epochs.unwrap_or(1);
+    let steps = steps(&costs, decoder.training.tokens_per_step, epochs, options.seed);
+    let pairs: usize = learnt.iter().map(|group| group.pairs.len()).sum();
+    terminal.print(&format!(
+        "{} parameters, {pairs} pairs in {} groups, {} tokens, {} steps",
+        trainer.parameters(),
+        learnt.len(),
+        costs.iter().sum::<usize>(),
+        steps.len()
+    ));
+    let plan = json!({
+        "verb": "train reward", "base": base, "epochs": epochs, "seed": options.seed,
+        "preferences": decoder.preferences.iter().map(|path| fingerprint(path)).collect::<Result<Vec<_>, _>>()?,
+        "objective": format!("{:?}", decoder.objective).to_lowercase(),
+        "margin": decoder.margin, "centring": decoder.centring, "group": decoder.group,
+        "hide_problem": decoder.hide_problem, "shared": !decoder.unshared,
+        "training": decoder.training.plan(), "steps": steps.len(), "pairs": pairs,
+        "parameters": trainer.parameters(),
+    });
+    let session = Session::open(&options.out, &plan, decoder.training.checkpoint_every)?;
+    if !session.is_done() {
+        let schedule = decoder.training.schedule(steps.len());
+        let optimizer = decoder.training.optimizer();
+        session.run(terminal, &mut trainer, steps.len(), |trainer, index| {
+            let items: Vec<Vec<&[u32]>> = steps[index]
+                .iter()
+                .map(|&group| learnt[group].items.iter().map(Vec::as_slice).collect())
+                .collect();
+            let groups: Vec<Group<'_>> = items
+                .iter()
+                .zip(&steps[index])
+                .map(|(items, &group)| {
+                    let Learnt { labels, pairs, .. } = &learnt[group];
+                    Group { items, targets: Targets { labels, pairs }, share: !decoder.unshared }
+                })
+                .collect();
+            let made = trainer.reward_loss(&groups, decoder.objective(), decoder.centring, 1.0);
+            let norm = trainer.update(&optimizer, schedule.rate(index as u64));
+            json!({"step": index + 1, "loss": made.loss, "accuracy": made.accuracy, "norm": norm})
+        })?;
+        session.finish(&trainer, base)?;
+    }
+    terminal.print(&format!("reward model written to {}", options.out.display()));
+    Ok(Outcome::done(json!({
+        "verb": "train reward", "kind": "decoder", "out": options.out, "steps": steps.len(),
+        "pairs": pairs, "parameters": trainer.parameters(),
+    })))
+}
+
+impl DecoderOptions {
+    fn objective(&self) -> Objective {
+        match self.objective {
+            Loss::Pairs => Objective::BradleyTerry { margin: self.margin },
+            Loss::List => Objective::Listwise,
+            Loss::Points => Objective::Pointwise,
+        }
+    }
+}
+
+/// What stands in a problem's place when it is hidden.
+const HIDDEN: &str = "Write a program.";
+
+/// Reads preferences and puts those of one problem together, up to `group` programs at a time.
+fn read(
+    terminal: Terminal,
+    options: &DecoderOptions,
+    text: &TextEncoder,
+    seed: u64,
+) -> Result<Vec<Learnt>, Failure> {
+    let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
+    for path in &options.problems {
+        let read = Problems::read(path)?;
+        problems.extend(read.iter().map(|problem| (problem.id.clone(), problem.clone())));
+    }
+    let mut by_problem: BTreeMap<String, Vec<Preference>> = BTreeMap::new();
+    for path in &options.preferences {
+        for preference in read_all::<Preference>(path)? {
+            by_problem.entry(preference.problem.clone()).or_default().push(preference);
+        }
+    }
+    if let Some(id) = by_problem.keys().find(|id| !problems.contains_key(*id)) {
+        return Err(Failure::input(format!("no file of --problems has problem {id:?}")));
+    }
+    let parts: Vec<(Vec<Learnt>, usize)> = by_problem
+        .into_par_iter()
+        .map(|(id, mut preferences)| {
+            let mut rng = Rng::new(derive(seed, &["group", &id]));
+            for last in (1..preferences.len()).rev() {
+                preferences.swap(last, rng.below(last as u64 + 1) as usize);
+            }
+            let prompt = match options.hide_problem {
+                true => HIDDEN.to_owned(),
+                false => reward_prompt(&problems[&id]),
+            };
+            options.groups(text, &prompt, &preferences)
+        })
+        .collect();
+    let too_long: usize = parts.iter().map(|(_, too_long)| too_long).sum();
+    if too_long > 0 {
+        terminal.print(&format!("left out because they are too long: {too_long} pairs"));
+    }
+    Ok(parts.into_iter().flat_map(|(groups, _)| groups).collect())
+}
+
+impl DecoderOptions {
+    /// Groups of one problem, and the number of pairs that are too long.
+    fn groups(
+        &self,
+        text: &TextEncoder,
+        prompt: &str,
+        preferences: &[Preference],
+    ) -> (Vec<Learnt>, usize) {
+        let mut items: BTreeMap<u64, Option<Vec<u32>>> = BTreeMap::new();
+        let (mut groups, mut too_long) = (Vec::new(), 0);
+        let mut group = Learnt::default();
+        let mut places: BTreeMap<u64, usize> = BTreeMap::new();
+        for preference in preferences {
+            let sides = [&preference.chosen, &preference.rejected];
+            let keys = sides.map(|side| digest(side.program.as_bytes()));
+            for (key, side) in keys.iter().zip(sides) {
+                items.entry(*key).or_insert_with(|| self.item(text, prompt, side));
+            }
+            if keys.iter().any(|key| items[key].is_none()) {
+                too_long += 1;
+                continue;
+            }
+            let fresh = keys.iter().filter(|key| !places.contains_key(*key)).count();
+            if group.items.len() + fresh > self.group.max(2) {
+                groups.push(std::mem::take(&mut group));
+                places.clear();
+            }
+            let [chosen, rejected] = [0, 1].map(|side| {
+                *places.entry(keys[side]).or_insert_with(|| {
+                    group.items.push(items[&keys[side]].clone().unwrap_or_default());
+                    let unaligned = sides[side].problem != preference.problem;
+                    let label = if side == 0 { 1.0 } else { 0.0 };
+                    let rate = sides[side].rate.filter(|_| !unaligned).map(|rate| rate as f32);
+                    group.labels.push(rate.unwrap_or(label));
+                    group.items.len() - 1
+                })
+            });
+            group.pairs.push((chosen, rejected));
+        }
+        if !group.pairs.is_empty() {
+            groups.push(group);
+        }
+        (groups, too_long)
+    }
+
+    /// A program's tokens after its problem's; the middle of a long problem is left out, as it is
+    /// where a reward model of so few positions scores.
+    fn item(&self, text: &TextEncoder, prompt: &str, side: &Side) -> Option<Vec<u32>> {
+        let limit = self.training.tokens_max;
+        let item = Item::new(text, (prompt, &side.program), limit, TooLong::TrimProblem).ok()?;
+        Some(item.tokens().to_vec())
+    }
+}

@@ -1,0 +1,167 @@
+//! A training that can be stopped: a plan, a log line per step, checkpoints.
+
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context as _;
+use codescaler::seed::{Rng, derive};
+use codescaler_nn::{CheckpointError, Precision, Trainer};
+use serde_json::Value as Json;
+
+use crate::{
+    failure::Failure,
+    files::write_whole,
+    terminal::{Terminal, check_interrupt},
+};
+
+/// Which of the items are in each step: every epoch a new order, filled up to about
+/// `tokens_per_step`.
+pub(super) fn steps(
+    costs: &[usize],
+    tokens_per_step: usize,
+    epochs: u32,
+    seed: u64,
+) -> Vec<Vec<usize>> {
+    let mut steps = Vec::new();
+    for epoch in 0..epochs {
+        let mut order: Vec<usize> = (0..costs.len()).collect();
+        let mut rng = Rng::new(derive(seed, &["train", &epoch.to_string()]));
+        for last in (1..order.len()).rev() {
+            order.swap(last, rng.below(last as u64 + 1) as usize);
+        }
+        let (mut step, mut tokens) = (Vec::new(), 0);
+        for item in order {
+            step.push(item);
+            tokens += costs[item];
+            if tokens >= tokens_per_step {
+                steps.push(std::mem::take(&mut step));
+                tokens = 0;
+            }
+        }
+        if !step.is_empty() {
+            steps.push(step);
+        }
+    }
+    steps
+}
+
+/// Where a training writes: a folder that ends as a Hugging Face directory.
+pub(super) struct Session {
+    out: PathBuf,
+    checkpoint_every: Duration,
+}
+
+const PLAN: &str = "plan.json";
+const LOG: &str = "steps.jsonl";
+const CHECKPOINT: &str = "checkpoint.safetensors";
+
+impl Session {
+    /// Makes the folder, or finds in it a training by the same plan.
+    pub(super) fn open(out: &Path, plan: &Json, checkpoint_every: u64) -> Result<Session, Failure> {
+        let path = out.join(PLAN);
+        let text = format!("{plan:#}\n");
+        match fs::read_to_string(&path) {
+            Ok(found) if found == text => {}
+            Ok(_) => {
+                let out = out.display();
+                return Err(Failure::input(format!(
+                    "{out} holds a training by another plan (see its {PLAN}): delete it or name \
+                     another output"
+                )));
+            }
+            Err(_) if out.exists() && fs::read_dir(out).is_ok_and(|mut d| d.next().is_some()) => {
+                let out = out.display();
+                return Err(Failure::input(format!(
+                    "{out} exists and is no training: name another output"
+                )));
+            }
+            Err(_) => write_whole(&path, text.as_bytes())?,
+        }
+        Ok(Session { out: out.to_owned(), checkpoint_every: Duration::from_secs(checkpoint_every) })
+    }
+
+    /// Whether the training is over.
+    pub(super) fn is_done(&self) -> bool {
+        self.out.join("model.safetensors").exists()
+    }
+
+    /// Takes `trainer` through the steps that are left. `step` makes an update and says what to
+    /// log; its line must not depend on the clock.
+    pub(super) fn run(
+        &self,
+        terminal: Terminal,
+        trainer: &mut Trainer,
+        steps: usize,
+        mut step: impl FnMut(&mut Trainer, usize) -> Json,
+    ) -> Result<(), Failure> {
+        let checkpoint = self.out.join(CHECKPOINT);
+        if checkpoint.exists() {
+            trainer.resume(&checkpoint).map_err(unreadable)?;
+            terminal.note(&format!("going on after step {}", trainer.step()));
+        }
+        let first = trainer.step() as usize;
+        let mut log = self.log(first)?;
+        let bar = terminal.progress("steps", steps as u64, first as u64);
+        let mut saved = Instant::now();
+        for index in first..steps {
+            let line = step(trainer, index);
+            writeln!(log, "{line}")
+                .map_err(|error| Failure::fault(error, format!("cannot write {LOG}")))?;
+            if let Some(loss) = line.get("loss").and_then(Json::as_f64) {
+                bar.set_message(format!("loss {loss:.3}"));
+            }
+            bar.inc(1);
+            let stop = check_interrupt();
+            if stop.is_err() || saved.elapsed() >= self.checkpoint_every {
+                trainer.save(&checkpoint).map_err(unwritable)?;
+                saved = Instant::now();
+            }
+            stop?;
+        }
+        bar.finish_and_clear();
+        Ok(())
+    }
+
+    /// Writes the weights and lets go of the checkpoint. `text_side` is a directory whose tokenizer
+    /// and template go with them.
+    pub(super) fn finish(&self, trainer: &Trainer, text_side: &Path) -> Result<(), Failure> {
+        for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
+            let from = text_side.join(name);
+            if from.exists() {
+                let bytes = fs::read(&from)
+                    .with_context(|| format!("cannot read {}", from.display()))
+                    .map_err(Failure::Input)?;
+                write_whole(&self.out.join(name), &bytes)?;
+            }
+        }
+        trainer.export(&self.out, Precision::Bf16).map_err(unwritable)?;
+        let checkpoint = self.out.join(CHECKPOINT);
+        if checkpoint.exists() {
+            let removed = fs::remove_file(checkpoint);
+            removed.map_err(|error| Failure::fault(error, "cannot remove the checkpoint"))?;
+        }
+        Ok(())
+    }
+
+    /// The log, without the lines of steps that will be made again.
+    fn log(&self, steps: usize) -> Result<fs::File, Failure> {
+        let path = self.out.join(LOG);
+        let text = fs::read_to_string(&path).unwrap_or_default();
+        let kept: String = text.split_inclusive('\n').take(steps).collect();
+        write_whole(&path, kept.as_bytes())?;
+        let file = fs::OpenOptions::new().append(true).open(&path);
+        file.map_err(|error| Failure::fault(error, format!("cannot open {}", path.display())))
+    }
+}
+
+fn unreadable(error: CheckpointError) -> Failure {
+    Failure::Input(anyhow::Error::new(error))
+}
+
+fn unwritable(error: CheckpointError) -> Failure {
+    Failure::Fault(anyhow::Error::new(error))
+}
