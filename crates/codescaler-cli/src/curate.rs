@@ -1,5 +1,6 @@
 //! `codescaler curate`: from verified programs to preferences.
 
+mod bugs;
 mod export;
 mod pairs;
 mod verified;
@@ -15,12 +16,14 @@ use crate::{
 #[derive(Subcommand)]
 pub(crate) enum Options {
     Pairs(pairs::Options),
+    Bugs(bugs::Options),
     Export(export::Options),
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     match options {
         Options::Pairs(options) => pairs::run(terminal, options),
+        Options::Bugs(options) => bugs::run(terminal, options),
         Options::Export(options) => export::run(terminal, options),
     }
 }

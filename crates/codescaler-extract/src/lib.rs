@@ -10,6 +10,7 @@
 
 mod bare;
 mod best;
+mod bug;
 mod cut;
 mod extraction;
 mod fence;
@@ -18,6 +19,7 @@ mod grammar;
 mod policy;
 mod python;
 mod python_tree;
+mod rewrite;
 mod rules;
 mod syntax;
 mod tabs;
@@ -26,8 +28,10 @@ mod tests;
 mod thinking;
 mod tree;
 
+pub use bug::{Bug, BugKind, bugs};
 pub use extraction::{Extraction, Note, Reason};
 pub use policy::{Policy, Spec, UnknownPolicy};
+pub use rewrite::{Rewrite, UnknownRewrite, rewrite};
 pub use syntax::{PROGRAM_BYTES_MAX, SyntaxError, check_syntax, has_parser};
 pub use tree::{tree_digest, tree_shape};
 

@@ -1,6 +1,9 @@
 //! Python: `ruff_python_parser`, adjusted to what CPython 3.11's `ast.parse` accepts.
 
-use ruff_python_ast::{ModModule, PythonVersion, token::TokenKind};
+use ruff_python_ast::{
+    ModModule, PythonVersion,
+    token::{Token, TokenKind},
+};
 use ruff_python_parser::{Mode, ParseOptions, lexer, parse_unchecked};
 
 use crate::{
@@ -33,6 +36,18 @@ pub(crate) fn with_module<T>(
     program: &str,
     visit: impl FnOnce(&ModModule) -> T,
 ) -> Result<T, SyntaxError> {
+    with_tokens(program, |module, _| visit(module))
+}
+
+/// As [`with_module`], with the program's tokens, comments among them.
+///
+/// # Errors
+///
+/// As [`with_module`].
+pub(crate) fn with_tokens<T>(
+    program: &str,
+    visit: impl FnOnce(&ModModule, &[Token]) -> T,
+) -> Result<T, SyntaxError> {
     check_size(program)?;
     let counts = Delimiters::of(program);
     if counts.n_all <= SHALLOW_DELIMITERS_MAX && counts.n_opening <= BRACKETS_MAX {
@@ -42,7 +57,10 @@ pub(crate) fn with_module<T>(
     stacker::maybe_grow(DEEP_STACK_BYTES, DEEP_STACK_BYTES, || parse(program, visit))
 }
 
-fn parse<T>(program: &str, visit: impl FnOnce(&ModModule) -> T) -> Result<T, SyntaxError> {
+fn parse<T>(
+    program: &str,
+    visit: impl FnOnce(&ModModule, &[Token]) -> T,
+) -> Result<T, SyntaxError> {
     let options = ParseOptions::from(Mode::Module).with_target_version(PythonVersion::PY311);
     let parsed = parse_unchecked(program, options);
     if let Some(error) = parsed.errors().first() {
@@ -57,7 +75,7 @@ fn parse<T>(program: &str, visit: impl FnOnce(&ModModule) -> T) -> Result<T, Syn
     }
     tabs::check(program, parsed.tokens())?;
     let module = parsed.try_into_module().expect("the mode was Module");
-    Ok(visit(module.syntax()))
+    Ok(visit(module.syntax(), module.tokens()))
 }
 
 /// Bounds of what a program can nest, whatever its text.

@@ -69,11 +69,11 @@ pub(crate) fn digest(module: &ModModule) -> u64 {
 /// Names that must not be renamed, because the program uses them as text or shares them with other
 /// scopes.
 #[derive(Default)]
-struct FixedNames<'a> {
+pub(crate) struct FixedNames<'a> {
     /// Keywords of calls, which name parameters; `global` and imported names.
-    names: BTreeSet<&'a str>,
+    pub(crate) names: BTreeSet<&'a str>,
     /// The program asks for names at run time.
-    all: bool,
+    pub(crate) all: bool,
 }
 
 impl<'a> SourceOrderVisitor<'a> for FixedNames<'a> {
@@ -359,7 +359,7 @@ impl<'a> SourceOrderVisitor<'a> for DigestVisitor<'a> {
 }
 
 /// A statement without effect: `pass`, a docstring or another bare constant.
-fn is_idle(stmt: &Stmt) -> bool {
+pub(crate) fn is_idle(stmt: &Stmt) -> bool {
     matches!(stmt, Stmt::Pass(_))
         || matches!(stmt, Stmt::Expr(expr)
             if matches!(&*expr.value, Expr::StringLiteral(_) | Expr::EllipsisLiteral(_)))

@@ -10,6 +10,7 @@
 //! with the shorter. Of every two authors each then wins as often as the other, and the longer
 //! program wins half of all pairs, exactly and whatever the caps leave.
 
+mod augment;
 mod draw;
 mod duplicates;
 pub mod export;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+pub use augment::augmented;
 pub use duplicates::{Duplicates, deduplicate, token_digest};
 pub use overlap::{Overlap, statement_digest};
 pub use report::{PairCounts, Report, SourceCounts};
@@ -219,11 +221,18 @@ impl Pair {
 /// [`SourceBalance::Any`].
 pub fn pairs(pools: &[Pool<'_>], options: &PairOptions) -> Curated {
     let available = available(pools, options);
-    let drawn = draw::draw(pools, &available, options);
+    let units = draw::draw(pools, &available, options);
+    let drawn: Vec<Pair> = units.iter().flatten().copied().collect();
     let unaligned = unaligned::draw(pools, &drawn, options);
     let report = Report::new(pools, (&available, &drawn), &unaligned, options);
-    let mut preferences: Vec<(usize, Preference)> =
-        drawn.iter().map(|pair| (pair.pool, aligned(pools, *pair, options.rule))).collect();
+    let mut preferences: Vec<(usize, Preference)> = Vec::new();
+    for (number, unit) in units.iter().enumerate() {
+        let number = u32::try_from(number).ok();
+        preferences.extend(unit.iter().map(|pair| {
+            let preference = Preference { unit: number, ..aligned(pools, *pair, options.rule) };
+            (pair.pool, preference)
+        }));
+    }
     preferences.extend(unaligned);
     preferences.sort_by_key(|(pool, _)| *pool);
     let preferences = preferences.into_iter().map(|(_, preference)| preference).collect();
@@ -265,6 +274,7 @@ fn aligned(pools: &[Pool<'_>], pair: Pair, rule: Rule) -> Preference {
         language: pool.language,
         margin,
         rule: rule.name().to_owned(),
+        unit: None,
         extra: Extra::new(),
     }
 }

@@ -20,6 +20,10 @@ pub struct Preference {
     pub margin: Option<f64>,
     /// The rule that paired them.
     pub rule: String,
+    /// Pairs of one unit cancel what author and length tell of each other: whoever takes a part of
+    /// the pairs takes whole units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<u32>,
     /// Keys of other writers, kept as they came.
     #[serde(skip)]
     pub extra: Extra,

@@ -85,7 +85,11 @@ record!(
 );
 record!(Timing, "timings", ["problem", "index", "suite", "cpu_ms", "wall_ms", "memory_kib"]);
 record!(Selection, "selections", ["problem", "rule", "chosen", "ties", "note"]);
-record!(Preference, "preferences", ["problem", "chosen", "rejected", "language", "margin", "rule"]);
+record!(
+    Preference,
+    "preferences",
+    ["problem", "chosen", "rejected", "language", "margin", "rule", "unit"]
+);
 
 /// The first line of a record file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

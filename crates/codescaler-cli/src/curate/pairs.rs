@@ -1,16 +1,23 @@
 //! `codescaler curate pairs`: verified programs → preferences.
 
-use std::path::PathBuf;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use clap::{Args, ValueEnum};
 use codescaler::{
     curate::{
         Curated, Duplicates, NearMiss, PairCounts, PairOptions, Report, Rule, SourceBalance,
-        deduplicate, pairs,
+        augmented, deduplicate, pairs,
     },
-    preference::Preference,
+    language::Language,
+    preference::{Preference, Side},
+    problem::Problem,
     record::{Extra, Header},
+    seed::Rng,
 };
+use codescaler_extract::{Rewrite, UnknownRewrite, rewrite};
 use serde_json::{Value as Json, json};
 
 use super::verified::{LeftOut, VerifiedOptions, share};
@@ -100,12 +107,38 @@ struct DrawOptions {
     /// Pairs by the rule, at most.
     #[arg(long)]
     pairs_max: Option<usize>,
+    /// Rewrites that keep what a program does: rename, strip-comments, lying-comment, reformat,
+    /// dead-code, or all; Python only. Adds pairs in which each program is rewritten in one of
+    /// these ways, drawn for each alone.
+    #[arg(long, value_delimiter = ',', value_parser = rewrites)]
+    augment: Vec<Rewrites>,
+    /// Rewritten pairs for each pair.
+    #[arg(long, default_value_t = 0.3, value_parser = share)]
+    augment_share: f64,
     /// Seed of all that is drawn.
     #[arg(long, default_value_t = 1)]
     seed: u64,
 }
 
+/// One rewrite, or all.
+type Rewrites = &'static [Rewrite];
+
+fn rewrites(name: &str) -> Result<Rewrites, UnknownRewrite> {
+    if name == "all" {
+        return Ok(&Rewrite::ALL);
+    }
+    let asked: Rewrite = name.parse()?;
+    let place = Rewrite::ALL.iter().position(|rewrite| *rewrite == asked);
+    Ok(place.map_or(&[], |place| std::slice::from_ref(&Rewrite::ALL[place])))
+}
+
 impl DrawOptions {
+    /// The rewrites asked for, each once.
+    fn rewrites(&self) -> Vec<Rewrite> {
+        let asked: BTreeSet<Rewrite> = self.augment.iter().copied().flatten().copied().collect();
+        asked.into_iter().collect()
+    }
+
     fn pair_options(&self) -> PairOptions {
         PairOptions {
             rule: match self.rule {
@@ -135,6 +168,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let header = Header::new::<Preference>(Extra::from_iter([
         ("data".to_owned(), options.verified.provenance()?),
         ("draw".to_owned(), json!(draw)),
+        ("rewrites".to_owned(), json!(names(&options.draw.rewrites()))),
+        ("augment_share".to_owned(), json!(options.draw.augment_share)),
     ]));
     let mut output = match Output::create::<Preference>(&options.out, &header)? {
         Opened::Open(output, _) => output,
@@ -153,7 +188,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
             return Err(failure);
         }
     };
-    for preference in &made.curated.preferences {
+    for preference in made.preferences() {
         output.write(preference)?;
     }
     let report = made.report();
@@ -164,12 +199,12 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     terminal.print(&made.shown());
     terminal.print(&format!(
         "{} pairs written to {}, the report to {}",
-        made.curated.preferences.len(),
+        made.preferences().count(),
         options.out.display(),
         report_path.display()
     ));
     let mut summary = json!({"verb": "curate pairs", "out": options.out});
-    summary["made"] = json!(made.curated.preferences.len());
+    summary["made"] = json!(made.preferences().count());
     summary["report"] = report;
     Ok(Outcome::done(summary))
 }
@@ -179,6 +214,8 @@ struct Made {
     left_out: LeftOut,
     duplicates: Duplicates,
     curated: Curated,
+    /// Pairs once more, with rewritten programs.
+    rewritten: Vec<Preference>,
 }
 
 fn make(terminal: Terminal, options: &Options, draw: &PairOptions) -> Result<Made, Failure> {
@@ -191,7 +228,43 @@ fn make(terminal: Terminal, options: &Options, draw: &PairOptions) -> Result<Mad
     if curated.preferences.is_empty() {
         return Err(Failure::input(no_pairs(&curated.report, draw, &left_out)));
     }
-    Ok(Made { left_out, duplicates, curated })
+    let rewrites = options.draw.rewrites();
+    let rewritten = if rewrites.is_empty() {
+        Vec::new()
+    } else {
+        terminal.note("rewriting programs");
+        let by_id: BTreeMap<&str, &Problem> =
+            problems.iter().map(|problem| (problem.id.as_str(), problem)).collect();
+        augmented(
+            &curated.preferences,
+            options.draw.augment_share,
+            draw.seed,
+            |(side, language), seed| {
+                let starter = &by_id[side.problem.as_str()].starter;
+                rewritten((side, language), starter, &rewrites, seed)
+            },
+        )
+    };
+    Ok(Made { left_out, duplicates, curated, rewritten })
+}
+
+fn names(rewrites: &[Rewrite]) -> Vec<&'static str> {
+    rewrites.iter().map(|rewrite| rewrite.name()).collect()
+}
+
+/// A side with its program rewritten in the first way that can be done, from a way that is drawn.
+fn rewritten(
+    (side, language): (&Side, Language),
+    starter: &str,
+    rewrites: &[Rewrite],
+    seed: u64,
+) -> Option<Side> {
+    let n_rewrites = rewrites.len();
+    let first = usize::try_from(Rng::new(seed).below(n_rewrites as u64)).expect("it is a place");
+    (0..n_rewrites).map(|step| rewrites[(first + step) % n_rewrites]).find_map(|how| {
+        let program = rewrite(&side.program, language, how, (starter, seed))?;
+        Some(Side { program, rewrite: Some(how.name().to_owned()), ..side.clone() })
+    })
 }
 
 /// Why there is no pair, and what to do.
@@ -219,9 +292,25 @@ fn no_pairs(report: &Report, draw: &PairOptions, left_out: &LeftOut) -> String {
 }
 
 impl Made {
+    fn preferences(&self) -> impl Iterator<Item = &Preference> {
+        self.curated.preferences.iter().chain(&self.rewritten)
+    }
+
+    /// How often each rewrite was applied to chosen and to rejected programs.
+    fn rewrites(&self) -> BTreeMap<&str, [u64; 2]> {
+        let mut counts: BTreeMap<&str, [u64; 2]> = BTreeMap::new();
+        for Preference { chosen, rejected, .. } in &self.rewritten {
+            for (place, side) in [chosen, rejected].into_iter().enumerate() {
+                counts.entry(side.rewrite.as_deref().unwrap_or_default()).or_default()[place] += 1;
+            }
+        }
+        counts
+    }
+
     fn report(&self) -> Json {
         json!({
             "left_out": self.left_out, "duplicates": self.duplicates, "pairs": self.curated.report,
+            "rewritten_pairs": self.rewritten.len(), "rewrites": self.rewrites(),
         })
     }
 
@@ -272,6 +361,17 @@ impl Made {
             used.count(),
             balanced.count()
         ));
+        if !self.rewritten.is_empty() {
+            let counts = self.rewrites().into_iter();
+            let counts: Vec<String> = counts
+                .map(|(name, [chosen, rejected])| format!("{name} {chosen}/{rejected}"))
+                .collect();
+            lines.push(format!(
+                "{} pairs once more, rewritten (chosen/rejected): {}",
+                self.rewritten.len(),
+                counts.join(", ")
+            ));
+        }
         lines.join("\n")
     }
 }

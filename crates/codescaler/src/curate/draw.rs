@@ -55,7 +55,11 @@ struct Queue {
 
 /// Draws units until every class is exhausted: one unit of each class in turn, so that no two
 /// authors crowd out others.
-pub(super) fn draw(pools: &[Pool<'_>], available: &[Pair], options: &PairOptions) -> Vec<Pair> {
+pub(super) fn draw(
+    pools: &[Pool<'_>],
+    available: &[Pair],
+    options: &PairOptions,
+) -> Vec<Vec<Pair>> {
     let mut queues = queues(pools, available, options);
     let mut rounds: Vec<Class<'_>> =
         queues.keys().filter(|class| **class <= class.opposite()).cloned().collect();
@@ -64,12 +68,18 @@ pub(super) fn draw(pools: &[Pool<'_>], available: &[Pair], options: &PairOptions
         let other = rng.below(last as u64 + 1);
         rounds.swap(last, usize::try_from(other).expect("it is at most `last`"));
     }
-    let mut drawing =
-        Drawing { caps: Caps::new(options), drawn: Vec::new(), n_near: 0, pools, options };
+    let mut drawing = Drawing {
+        caps: Caps::new(options),
+        units: Vec::new(),
+        n_drawn: 0,
+        n_near: 0,
+        pools,
+        options,
+    };
     while !rounds.is_empty() {
         rounds.retain(|class| drawing.unit(class, &mut queues));
     }
-    drawing.drawn
+    drawing.units
 }
 
 /// Pairs by class, each in the order of its lot, which depends on the pair alone.
@@ -98,7 +108,8 @@ fn queues<'a>(
 
 struct Drawing<'a> {
     caps: Caps,
-    drawn: Vec<Pair>,
+    units: Vec<Vec<Pair>>,
+    n_drawn: usize,
     n_near: usize,
     pools: &'a [Pool<'a>],
     options: &'a PairOptions,
@@ -110,18 +121,19 @@ impl Drawing<'_> {
     fn unit<'c>(&mut self, class: &Class<'c>, queues: &mut BTreeMap<Class<'c>, Queue>) -> bool {
         let opposite = class.opposite();
         let n_pairs = if *class == opposite { 1 } else { 2 };
-        if self.drawn.len() + n_pairs > self.options.pairs_max {
+        if self.n_drawn + n_pairs > self.options.pairs_max {
             return false;
         }
         let Some(first) = self.next(queues.get_mut(class)) else { return false };
+        let mut unit = vec![first];
         if n_pairs == 2 {
             let Some(second) = self.next(queues.get_mut(&opposite)) else {
                 self.give_back(first);
                 return false;
             };
-            self.add(second);
+            unit.push(second);
         }
-        self.add(first);
+        self.add(unit);
         true
     }
 
@@ -130,7 +142,7 @@ impl Drawing<'_> {
     fn next(&mut self, queue: Option<&mut Queue>) -> Option<Pair> {
         let queue = queue?;
         let share = self.options.near_miss.map_or(0.0, |near| near.share);
-        let wants_near = (self.n_near as f64) < share * (self.drawn.len() + 1) as f64;
+        let wants_near = (self.n_near as f64) < share * (self.n_drawn + 1) as f64;
         let (first, second) = if wants_near {
             (&mut queue.near, &mut queue.far)
         } else {
@@ -151,11 +163,13 @@ impl Drawing<'_> {
         self.caps.give_back(pair.pool, [(pair.pool, pair.chosen), (pair.pool, pair.rejected)]);
     }
 
-    fn add(&mut self, pair: Pair) {
-        let near = self.options.near_miss;
-        let is_near =
-            near.is_some_and(|near| pair.rejected(self.pools).is_near_miss(near.rate_min));
-        self.n_near += usize::from(is_near);
-        self.drawn.push(pair);
+    fn add(&mut self, unit: Vec<Pair>) {
+        let rate_min = self.options.near_miss.map(|near| near.rate_min);
+        let is_near = |pair: &&Pair| {
+            rate_min.is_some_and(|rate_min| pair.rejected(self.pools).is_near_miss(rate_min))
+        };
+        self.n_near += unit.iter().filter(is_near).count();
+        self.n_drawn += unit.len();
+        self.units.push(unit);
     }
 }

@@ -162,6 +162,26 @@ proptest! {
         }
     }
 
+    /// Pairs come back in whole units; their labels and authors stay.
+    #[test]
+    fn augmented_pairs_are_as_balanced(drawn in any_pools(), options in any_options(), share in 0.0..1.0_f64) {
+        let options = PairOptions { sources: SourceBalance::Balanced, ..options };
+        let problems = problems(drawn.len());
+        let preferences = pairs(&pools(&problems, &drawn), &options).preferences;
+        let rewrite = |(side, _): (&Side, Language), seed: u64| {
+            let program = format!("{}  # {seed}", side.program);
+            (side.index != 3).then(|| Side { program, ..side.clone() })
+        };
+        let made = augmented(&preferences, share, 5, rewrite);
+        prop_assert_eq!(&made, &augmented(&preferences, share, 5, rewrite));
+        prop_assert!(made.len() as f64 <= (preferences.len() as f64 * share).round());
+        let wins = count(made.iter().map(|p| (&p.chosen.source, &p.rejected.source)));
+        for ((winner, loser), n) in &wins {
+            prop_assert_eq!(wins.get(&(*loser, *winner)), Some(n));
+        }
+        prop_assert!(made.iter().all(|p| p.chosen.index != 3 && p.chosen.program.contains("  # ")));
+    }
+
     /// What is asked is drawn as long as there is any: pairs as they come use up all room.
     #[test]
     fn pairs_as_they_come_are_all_drawn(drawn in any_pools(), options in any_options()) {

@@ -98,6 +98,7 @@ fn preference(
         language: pool.language,
         margin: None,
         rule: UNALIGNED.to_owned(),
+        unit: None,
         extra: Extra::new(),
     }
 }
