@@ -9,25 +9,38 @@
 //! |---|---|---|
 //! | does one of k samples solve it? | [`pass_at_k`] | [`mean`] |
 //! | does the best of k by score? | [`best_of_k`] | [`mean`] |
+//! | … the best of all samples there are? | [`best_of_all`] | [`mean`] |
 //! | does the selected one? | [`accuracy`] | [`mean`] |
 //! | could any? (the ceiling) | [`oracle`] | [`mean`] |
 //! | is one rule better than another? what does a rule miss? | either twice | [`paired_difference`] |
 //! | how much of the way from random to the ceiling? | three | [`recovered`] |
 //! | are right programs scored above wrong ones? | [`pairs`], [`Pairs::accuracy`] | [`mean`] (each problem alike), [`pooled`] (each pair alike) |
 //! | … also where the authors are as good as one another? | [`matched_pairs`] | [`pooled`] |
+//! | … of one kind of pair: near misses, programs for another problem? | [`pairs_where`] | [`pooled`] |
+//! | does a rewrite that keeps the label change the preference? | [`sign_changes`] | [`pooled`] |
+//! | is one scorer better at pairs than another? | either twice | [`paired_difference`], [`pooled_difference`] |
+//! | do style and correctness pull apart (RM-Bench)? | [`style_matrix`] | [`mean`], [`mean_of_parts`] |
+//! | does a probability mean what it says? | [`Forecast`]s | [`reliability`] |
 //!
 //! Labels are here and nowhere in [`crate::evidence`]: metrics see them, selectors cannot.
 
 mod bootstrap;
 mod pair;
+mod reliability;
 mod sample;
+mod style;
 
 use std::fmt;
 
-pub use bootstrap::{Estimate, Interval, Pooled, mean, paired_difference, pooled, recovered};
-pub use pair::{MATCHED_POINTS, Pairs, Sources, matched_pairs, pairs};
-pub use sample::{accuracy, best_of_k, oracle, pass_at_k, pass_at_k_of};
+pub use bootstrap::{
+    Estimate, Interval, Pooled, mean, mean_of_parts, paired_difference, pooled, pooled_difference,
+    recovered,
+};
+pub use pair::{MATCHED_POINTS, Pairs, Sources, matched_pairs, pairs, pairs_where, sign_changes};
+pub use reliability::{Bin, Forecast, Reliability, reliability};
+pub use sample::{accuracy, best_of_all, best_of_k, oracle, pass_at_k, pass_at_k_of};
 use serde::Serialize;
+pub use style::{Style, StyleMatrix, style_matrix};
 
 use crate::score::Score;
 
@@ -47,7 +60,7 @@ pub enum LeftOut {
     /// Every labelled candidate is right, or every one is wrong.
     #[error("all candidates alike")]
     AllAlike,
-    /// No right and wrong candidate are by sources of like quality.
+    /// There are pairs, but none of the kind in question (by sources of like quality, say).
     #[error("no matched pair")]
     NoMatch,
     /// There are fewer labelled samples than are to be drawn.

@@ -86,6 +86,46 @@ pub fn pooled(problems: &[Result<Pairs, LeftOut>], seed: u64) -> Pooled {
     }
 }
 
+/// The difference of two shares of pairs won, `a − b`, over the problems where both are known. Both
+/// shares weigh their problems by pairs; the same problems are drawn again for both.
+///
+/// # Panics
+/// When the two are not about the same problems.
+pub fn pooled_difference(
+    a: &[Result<Pairs, LeftOut>],
+    b: &[Result<Pairs, LeftOut>],
+    seed: u64,
+) -> Estimate {
+    assert_eq!(a.len(), b.len(), "both must be about the same problems");
+    let both = a.iter().zip(b).map(|(a, b)| Ok(((*a)?, (*b)?)));
+    let share = |(won, scored): (f64, f64)| (scored > 0.0).then(|| won / scored);
+    let add = |sum: &mut [(f64, f64); 2], (a, b): &(Pairs, Pairs)| {
+        for (sum, pairs) in sum.iter_mut().zip([a, b]) {
+            *sum = (sum.0 + pairs.won, sum.1 + float(pairs.scored));
+        }
+    };
+    estimate_of(both, [(0.0, 0.0); 2], add, |[a, b]| Some(share(*a)? - share(*b)?), seed)
+}
+
+/// The mean of the means of several parts, each part alike however many problems it has; each
+/// value comes with its part, counted from 0. There is none while a part has no value.
+///
+/// # Panics
+/// When a part is not below `parts`, or a value is not finite.
+pub fn mean_of_parts(values: &[(usize, Measured)], parts: usize, seed: u64) -> Estimate {
+    let known = values.iter().map(|(part, value)| Ok((*part, finite((*value)?))));
+    let add = |sums: &mut Vec<(f64, f64)>, &(part, value): &(usize, f64)| {
+        sums[part].0 += value;
+        sums[part].1 += 1.0;
+    };
+    let mean = |sums: &Vec<(f64, f64)>| {
+        let of_part = |&(sum, n): &(f64, f64)| (n > 0.0).then(|| sum / n);
+        let means: Vec<f64> = sums.iter().map(of_part).collect::<Option<_>>()?;
+        Some(means.iter().sum::<f64>() / float(parts as u64))
+    };
+    estimate_of(known, vec![(0.0, 0.0); parts], add, mean, seed)
+}
+
 /// How much of the way from a random choice to the oracle a rule covers:
 /// `Σ (selected − random) / Σ (oracle − random)` over the problems where all three are known. 1 is
 /// the oracle, 0 is random, and below 0 is worse than random.
@@ -110,38 +150,51 @@ pub fn recovered(
 
 /// The ratio of two sums over problems.
 fn estimate(clusters: impl Iterator<Item = Result<(f64, f64), LeftOut>>, seed: u64) -> Estimate {
+    let finite = clusters.map(|cluster| cluster.map(|(a, b)| (finite(a), finite(b))));
+    let add = |sum: &mut (f64, f64), (a, b): &(f64, f64)| *sum = (sum.0 + a, sum.1 + b);
+    let divide = |&(above, below): &(f64, f64)| (below > 0.0).then(|| above / below);
+    estimate_of(finite, (0.0, 0.0), add, divide, seed)
+}
+
+fn finite(value: f64) -> f64 {
+    assert!(value.is_finite(), "a metric is a finite number");
+    value
+}
+
+/// A statistic of a sum over problems: `add` adds a problem to the sum, which begins as `zero`.
+pub(super) fn estimate_of<T, S: Clone>(
+    problems: impl Iterator<Item = Result<T, LeftOut>>,
+    zero: S,
+    add: impl Fn(&mut S, &T),
+    statistic: impl Fn(&S) -> Option<f64>,
+    seed: u64,
+) -> Estimate {
     let mut known = Vec::new();
     let mut left_out = BTreeMap::new();
-    for cluster in clusters {
-        match cluster {
-            Ok((above, below)) => {
-                assert!(above.is_finite() && below.is_finite(), "a metric is a finite number");
-                known.push((above, below));
-            }
+    for problem in problems {
+        match problem {
+            Ok(problem) => known.push(problem),
             Err(reason) => *left_out.entry(reason).or_insert(0) += 1,
         }
     }
-    Estimate { interval: ratio(&known, seed), n: known.len(), left_out }
-}
-
-/// `Σ above / Σ below` with its percentile interval over redrawn clusters. Redrawn clusters with
-/// nothing below the line have no ratio and are passed over.
-fn ratio(clusters: &[(f64, f64)], seed: u64) -> Option<Interval> {
-    let divide = |(above, below): (f64, f64)| (below > 0.0).then(|| above / below);
-    let sum = |a: (f64, f64), b: (f64, f64)| (a.0 + b.0, a.1 + b.1);
-    let mean = divide(clusters.iter().copied().fold((0.0, 0.0), sum))?;
-
+    let n = known.len();
+    let of = |draw: &mut dyn FnMut(usize) -> usize| {
+        let mut sum = zero.clone();
+        (0..n).for_each(|at| add(&mut sum, &known[draw(at)]));
+        statistic(&sum)
+    };
     let mut rng = Rng::new(derive(seed, &["bootstrap"]));
-    let n = clusters.len();
-    let mut draw = || clusters[usize::try_from(rng.below(n as u64)).expect("it is below n")];
-    let mut redrawn: Vec<f64> = (0..RESAMPLES)
-        .filter_map(|_| divide((0..n).map(|_| draw()).fold((0.0, 0.0), sum)))
-        .collect();
-    redrawn.sort_by(f64::total_cmp);
-    match redrawn.as_slice() {
-        [] => Some(Interval { mean, low: mean, high: mean }),
-        sorted => Some(Interval { mean, low: quantile(sorted, 25), high: quantile(sorted, 975) }),
-    }
+    let mut draw = |_| usize::try_from(rng.below(n as u64)).expect("it is below n");
+    let interval = of(&mut |at| at).map(|mean| {
+        // Redrawn problems without a statistic (nothing below the line) are passed over.
+        let mut redrawn: Vec<f64> = (0..RESAMPLES).filter_map(|_| of(&mut draw)).collect();
+        redrawn.sort_by(f64::total_cmp);
+        match redrawn.as_slice() {
+            [] => Interval { mean, low: mean, high: mean },
+            sorted => Interval { mean, low: quantile(sorted, 25), high: quantile(sorted, 975) },
+        }
+    });
+    Estimate { interval, n, left_out }
 }
 
 /// The value at so many thousandths of a sorted sample, the nearest from inside.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::{Judged, LeftOut, float};
+use crate::score::Score;
 
 /// Right and wrong programs of one problem, compared by score.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
@@ -23,6 +24,15 @@ impl Pairs {
     /// Whitney 1947).
     pub fn accuracy(&self) -> f64 {
         self.won / float(self.scored)
+    }
+
+    /// These pairs where there are any with scores; `none` is the reason when there is no pair.
+    fn known_or(self, none: LeftOut) -> Result<Pairs, LeftOut> {
+        match (self.scored, self.unscored) {
+            (0, 0) => Err(none),
+            (0, _) => Err(LeftOut::NoScore),
+            (_, _) => Ok(self),
+        }
     }
 }
 
@@ -97,7 +107,63 @@ pub fn matched_pairs(
     rates: &Sources<'_>,
 ) -> Result<Pairs, LeftOut> {
     assert_eq!(sources.len(), judged.labels.len(), "every candidate needs its source");
-    compare(judged, LeftOut::NoMatch, |right, wrong| rates.matched(sources[right], sources[wrong]))
+    pairs_where(judged, |right, wrong| rates.matched(sources[right], sources[wrong]))
+}
+
+/// Compares the right and wrong programs of a problem that `wanted` accepts, by their positions:
+/// those whose rejected program passes some share of the tests, or belongs to another problem.
+///
+/// # Errors
+/// As [`matched_pairs`].
+pub fn pairs_where(
+    judged: &Judged<'_>,
+    wanted: impl Fn(usize, usize) -> bool,
+) -> Result<Pairs, LeftOut> {
+    compare(judged, LeftOut::NoMatch, wanted)
+}
+
+/// How often a rewrite that keeps the label of a program changes which program of a pair is
+/// preferred. `rewrite_of` gives the position of each rewrite's original, `None` for originals.
+///
+/// A pair is a right and a wrong original; one of them is replaced by each of its rewrites in
+/// turn. The rewrite wins a pair whose sign it changes, and half of one where a tie comes or goes:
+/// [`Pairs::accuracy`] is the share of changed preferences, 0 for a scorer that rewrites do not
+/// move. Labels and counts of rewrites are not looked at.
+///
+/// # Errors
+/// [`LeftOut::NoLabel`]; [`LeftOut::AllAlike`]; [`LeftOut::NoMatch`] without a rewrite of a program
+/// of a pair; [`LeftOut::NoScore`] when in no pair both programs and the rewrite have a score.
+///
+/// # Panics
+/// When there are not as many entries as candidates.
+pub fn sign_changes(judged: &Judged<'_>, rewrite_of: &[Option<usize>]) -> Result<Pairs, LeftOut> {
+    assert_eq!(rewrite_of.len(), judged.labels.len(), "every candidate needs its entry");
+    let originals: Vec<_> = judged.labelled().filter(|&(at, _)| rewrite_of[at].is_none()).collect();
+    let n_right = originals.iter().filter(|&&(_, label)| label).count();
+    match (n_right, originals.len()) {
+        (_, 0) => return Err(LeftOut::NoLabel),
+        (right, all) if right == 0 || right == all => return Err(LeftOut::AllAlike),
+        (_, _) => (),
+    }
+    let preferred = |a: Score, b: Score| f64::from(a.cmp(&b) as i8);
+    let mut pairs = Pairs::default();
+    for (rewrite, original) in rewrite_of.iter().enumerate() {
+        let Some((original, label)) = original.and_then(|at| Some((at, judged.labels[at]?))) else {
+            continue;
+        };
+        for &(other, _) in originals.iter().filter(|&&(_, of_other)| of_other != label) {
+            let samples = judged.count(original) * judged.count(other);
+            match [rewrite, original, other].map(|at| judged.score(at)) {
+                [Some(rewrite), Some(original), Some(other)] => {
+                    let change = preferred(rewrite, other) - preferred(original, other);
+                    pairs.scored += samples;
+                    pairs.won += float(samples) * change.abs() / 2.0;
+                }
+                [_, _, _] => pairs.unscored += samples,
+            }
+        }
+    }
+    pairs.known_or(LeftOut::NoMatch)
 }
 
 /// Compares the pairs of a right and a wrong candidate that `wanted` accepts; `unwanted` is the
@@ -130,9 +196,5 @@ fn compare(
             }
         }
     }
-    match (pairs.scored, pairs.unscored) {
-        (0, 0) => Err(unwanted),
-        (0, _) => Err(LeftOut::NoScore),
-        (_, _) => Ok(pairs),
-    }
+    pairs.known_or(unwanted)
 }

@@ -88,6 +88,16 @@ pub fn best_of_k(judged: &Judged<'_>, k: u64) -> Measured {
     Ok(expected)
 }
 
+/// The probability that the sample of highest score among all labelled ones is right: best-of-N
+/// with the whole pool, in expectation over ties.
+///
+/// # Errors
+/// As [`best_of_k`].
+pub fn best_of_all(judged: &Judged<'_>) -> Measured {
+    let samples = judged.labelled().map(|(index, _)| judged.count(index)).sum::<u64>();
+    if samples == 0 { Err(LeftOut::NoLabel) } else { best_of_k(judged, samples) }
+}
+
 /// The probability that a rule's choice is right, in expectation over what it holds equal.
 ///
 /// Tied candidates without a label are not counted. A rule that abstains because no candidate has

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use proptest::{collection::vec, option, prelude::*};
 
+mod reward;
+
 use super::*;
 use crate::{
     evidence::Evidence,
