@@ -45,5 +45,6 @@ pub fn extract(completion: &str, spec: &Spec<'_>) -> Extraction {
         Policy::SingleValid => rules::single_valid(completion, spec.language),
         Policy::LastFenced => rules::last_fenced(completion),
         Policy::Lcb => rules::lcb(completion),
+        Policy::Whole => rules::whole(completion),
     }
 }

@@ -23,12 +23,15 @@ pub enum Policy {
     /// LiveCodeBench's rule: what lies between the last two lines that contain three backticks,
     /// unchecked.
     Lcb,
+    /// The completion as it is, prose and all: for benchmarks that have answers judged, not
+    /// programs (RM-Bench, JudgeBench).
+    Whole,
 }
 
 impl Policy {
     /// Every policy, in the order of the enum.
-    pub const ALL: [Policy; 4] =
-        [Policy::BestValid, Policy::SingleValid, Policy::LastFenced, Policy::Lcb];
+    pub const ALL: [Policy; 5] =
+        [Policy::BestValid, Policy::SingleValid, Policy::LastFenced, Policy::Lcb, Policy::Whole];
 
     /// The name, as written in options and records.
     pub fn name(self) -> &'static str {
@@ -37,6 +40,7 @@ impl Policy {
             Policy::SingleValid => "single-valid",
             Policy::LastFenced => "last-fenced",
             Policy::Lcb => "lcb",
+            Policy::Whole => "whole",
         }
     }
 
@@ -44,7 +48,7 @@ impl Policy {
     pub fn promises_syntax(self) -> bool {
         match self {
             Policy::BestValid | Policy::SingleValid => true,
-            Policy::LastFenced | Policy::Lcb => false,
+            Policy::LastFenced | Policy::Lcb | Policy::Whole => false,
         }
     }
 }
@@ -66,7 +70,9 @@ impl FromStr for Policy {
 
 /// A policy name that is none of ours.
 #[derive(Debug, thiserror::Error)]
-#[error("unknown extraction policy {0:?}: one of best-valid, single-valid, last-fenced, lcb")]
+#[error(
+    "unknown extraction policy {0:?}: one of best-valid, single-valid, last-fenced, lcb, whole"
+)]
 pub struct UnknownPolicy(String);
 
 /// What the extraction may know about the problem.

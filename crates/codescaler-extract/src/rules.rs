@@ -12,6 +12,19 @@ use crate::{
     syntax::{check_syntax, has_parser},
 };
 
+/// Policy `whole`.
+pub(crate) fn whole(completion: &str) -> Extraction {
+    if completion.trim().is_empty() {
+        return Extraction::none(Reason::Empty);
+    }
+    Extraction {
+        program: Some(completion.to_owned()),
+        range: Some(0..completion.len()),
+        reason: None,
+        notes: Vec::new(),
+    }
+}
+
 /// Policy `single-valid`. The quirks are the rule: `` ```c++ `` and a tag with a space after it
 /// open nothing, fences count inside thinking and inside strings, an unclosed fence is no block.
 ///
