@@ -38,6 +38,42 @@ pub struct Candidate {
     pub extra: Extra,
 }
 
+impl Candidate {
+    /// What it is made from, where its key `relation` says so. Such candidates probe a scorer;
+    /// they are no samples of anybody, and belong to no pool to choose from.
+    ///
+    /// # Errors
+    /// When the key holds something else than a relation.
+    pub fn relation(&self) -> Result<Option<Relation>, serde_json::Error> {
+        self.extra.get("relation").map(Relation::deserialize).transpose()
+    }
+}
+
+/// How a candidate that probes a scorer was made from another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Relation {
+    /// The same program written otherwise: names, comments, layout. It is as right as the original.
+    Rewrite {
+        /// The original's index in the problem's group.
+        of: u32,
+        /// What was done, in a word: results are shown by it.
+        how: String,
+    },
+    /// The original with a bug, found to be wrong by running it.
+    Bug {
+        /// The original's index in the problem's group.
+        of: u32,
+        /// What was done, in a word.
+        how: String,
+    },
+    /// A program that solves another problem, and so not this one.
+    Unaligned {
+        /// The problem that it solves.
+        solves: String,
+    },
+}
+
 /// Who wrote a candidate.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Source {

@@ -30,6 +30,7 @@ mod leetcode;
 mod livecodebench;
 mod mbpp;
 mod pickle;
+mod preferred;
 mod quixbugs;
 mod refactory;
 mod row;
@@ -155,6 +156,10 @@ formats! {
         "CoCoClaNeL: Codeforces problems with human programs";
     ConDefects, "condefects",
         "ConDefects: AtCoder submissions before and after the fix";
+    RmBench, "rm-bench",
+        "RM-Bench: three right and three wrong answers per prompt, in three styles";
+    JudgeBench, "judgebench",
+        "JudgeBench: a right and a wrong answer per prompt";
     LiveCodeBenchCandidates, "livecodebench-candidates",
         "LiveCodeBench with one program per writer and the leaderboard's verdicts";
     LeetCodeCandidates, "leetcode-candidates",
@@ -229,6 +234,8 @@ pub fn import(
         Format::BigCodeBench => rows(input, &mut out, bigcodebench::pair),
         Format::CoCoClaNeL => rows(input, &mut out, contests::cococlanel),
         Format::ConDefects => rows(input, &mut out, contests::condefects),
+        Format::RmBench => rows(input, &mut out, preferred::rm_bench),
+        Format::JudgeBench => rows(input, &mut out, preferred::judgebench),
         Format::LiveCodeBenchCandidates => rows(input, &mut out, livecodebench::collected),
         Format::LeetCodeCandidates => rows(input, &mut out, leetcode::collected),
         Format::HumanEvalCandidates => rows(input, &mut out, humaneval::collected),

@@ -30,8 +30,9 @@ impl Sink for Lines {
     }
 
     fn candidate(&mut self, candidate: Candidate) -> io::Result<()> {
-        let Candidate { problem, index, program, language, source, extra, .. } = candidate;
-        self.push("C", json!([problem, index, program, language, source, extra]))
+        let Candidate { problem, index, completion, program, language, source, extra, .. } =
+            candidate;
+        self.push("C", json!([problem, index, program.or(completion), language, source, extra]))
     }
 
     fn label(&mut self, label: Label) -> io::Result<()> {
@@ -471,4 +472,59 @@ fn bad_rows_say_where() {
     );
     refuse_last("[1]", "key \"[0]\": invalid type: integer `1`, expected a string (column 2)");
     refuse_last("{} {}", "not a row of this format: missing field `task` (column 2)");
+}
+
+#[test]
+fn answers_of_reward_model_benchmarks() {
+    let rm_bench = json!({"id": 8, "prompt": "Add.", "subset": "bigcode/humanevalpack", "language": "rust",
+        "chosen": ["a", "b", "c"], "rejected": ["x", "y", "z"]});
+    check(
+        Format::RmBench,
+        std::slice::from_ref(&rm_bench),
+        expect![[r#"
+        P ["rm-bench/code/8","","rust",{"kind":"script"},{"visible":[],"hidden":[]},10000,{"source":"rm-bench","split":"eval","domain":"code"}]
+        C ["rm-bench/code/8",0,"a","rust",{"name":""},{"style":"concise"}]
+        L ["rm-bench/code/8",0,true,"rm-bench",null,{}]
+        C ["rm-bench/code/8",1,"b","rust",{"name":""},{"style":"detailed"}]
+        L ["rm-bench/code/8",1,true,"rm-bench",null,{}]
+        C ["rm-bench/code/8",2,"c","rust",{"name":""},{"style":"markdown"}]
+        L ["rm-bench/code/8",2,true,"rm-bench",null,{}]
+        C ["rm-bench/code/8",3,"x","rust",{"name":""},{"style":"concise"}]
+        L ["rm-bench/code/8",3,false,"rm-bench",null,{}]
+        C ["rm-bench/code/8",4,"y","rust",{"name":""},{"style":"detailed"}]
+        L ["rm-bench/code/8",4,false,"rm-bench",null,{}]
+        C ["rm-bench/code/8",5,"z","rust",{"name":""},{"style":"markdown"}]
+        L ["rm-bench/code/8",5,false,"rm-bench",null,{}]
+    "#]],
+    );
+    let judged = json!({"pair_id": "82e6", "question": "Sort.", "source": "livecodebench",
+        "response_model": "m", "response_A": "a", "response_B": "b", "label": "B>A"});
+    check(
+        Format::JudgeBench,
+        std::slice::from_ref(&judged),
+        expect![[r#"
+        P ["judgebench/82e6","","python",{"kind":"script"},{"visible":[],"hidden":[]},10000,{"source":"judgebench","split":"eval","subset":"livecodebench"}]
+        C ["judgebench/82e6",0,"a","python",{"name":"m"},{}]
+        L ["judgebench/82e6",0,false,"judgebench",null,{}]
+        C ["judgebench/82e6",1,"b","python",{"name":"m"},{}]
+        L ["judgebench/82e6",1,true,"judgebench",null,{}]
+    "#]],
+    );
+
+    let with = |row: &serde_json::Value, key: &str, value: serde_json::Value| {
+        let mut row = row.clone();
+        row[key] = value;
+        row.to_string()
+    };
+    let subset = with(&rm_bench, "subset", json!("poems"));
+    let message = "line 1: key \"domain\": missing, and the subset is none that tells it";
+    refuse(Format::RmBench, &subset, message);
+    let two = with(&rm_bench, "chosen", json!(["a", "b"]));
+    refuse(
+        Format::RmBench,
+        &two,
+        "line 1: key \"chosen\": invalid length 2, expected an array of length 3 (column 93)",
+    );
+    let tied = with(&judged, "label", json!("A=B"));
+    refuse(Format::JudgeBench, &tied, "line 1: key \"label\": expected A>B or B>A, found \"A=B\"");
 }
