@@ -107,6 +107,14 @@ impl Problems {
         Ok(problems)
     }
 
+    /// Blanks what problems say: statements and starters.
+    pub(crate) fn hide_texts(&mut self) {
+        for problem in &mut self.list {
+            problem.statement.clear();
+            problem.starter.clear();
+        }
+    }
+
     /// Every problem, in the file's order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.list.iter()

@@ -138,15 +138,25 @@ pub(crate) struct Options {
     /// Which block of a completion is the program.
     #[arg(long, default_value_t = Policy::BestValid)]
     policy: Policy,
+    /// Hide the problem: its statement and starter are blank for the reward model. What scores then
+    /// lose is what it owes to reading the problem (`eval reward` compares both).
+    #[arg(long)]
+    hide_problem: bool,
     #[command(flatten)]
     decoder: DecoderOptions,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
-    let problems = Problems::read(&options.problems)?;
+    let mut problems = Problems::read(&options.problems)?;
+    if options.hide_problem {
+        problems.hide_texts();
+    }
     let candidates = Joined::open(&options.candidates, &problems)?;
     let scorer = Scorer::open(options.reward_model.as_deref(), &options.decoder)?;
     let mut provenance = scorer.provenance(options.policy);
+    if options.hide_problem {
+        provenance.insert("hide_problem".to_owned(), json!(true));
+    }
     provenance.insert("problems".to_owned(), json!(fingerprint(&options.problems)?));
     provenance.insert("candidates".to_owned(), json!(fingerprint(&options.candidates)?));
     let header = Header::new::<Scored>(provenance);
