@@ -10,7 +10,7 @@ use serde_json::{Value as Json, json};
 
 use crate::{
     failure::{Failure, Outcome},
-    groups::{Groups, Member},
+    groups::Groups,
     table::percent,
     terminal::Terminal,
 };
@@ -74,12 +74,11 @@ impl PoolOptions {
             }
         }
         let n_before: usize = groups.list.iter().map(|group| group.members.len()).sum();
-        let counts = |member: &Member| {
-            member.label.is_some()
-                && self.source.as_ref().is_none_or(|source| member.writers.contains(source))
-        };
         for group in &mut groups.list {
-            group.members.retain(counts);
+            group.members.retain(|member| member.label.is_some());
+            if let Some(source) = &self.source {
+                group.members.retain_mut(|member| member.narrow(source));
+            }
         }
         let n_after: usize = groups.list.iter().map(|group| group.members.len()).sum();
         let n_empty = groups.drop_empty();

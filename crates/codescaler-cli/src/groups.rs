@@ -3,15 +3,18 @@
 use std::{collections::BTreeMap, path::Path};
 
 use codescaler::{
-    candidate::{Candidate, Label},
+    candidate::{Candidate, Label, Relation},
     evidence::Evidence,
     execution::Execution,
+    metric::Style,
     problem::{Problem, Suite},
     score::{Score, Scored},
     select::Need,
 };
 use codescaler_extract::Policy;
 use rayon::prelude::*;
+use serde::Deserialize as _;
+use serde_json::Value as Json;
 
 use crate::{
     failure::Failure,
@@ -28,18 +31,73 @@ pub(crate) struct Member {
     pub(crate) index: u32,
     /// Who wrote it; where several wrote the same text, who did so most often.
     pub(crate) source: String,
-    /// Everybody who wrote it.
-    pub(crate) writers: Vec<String>,
+    /// Everybody who wrote it, with the number of samples.
+    pub(crate) writers: BTreeMap<String, u32>,
     /// How many samples gave this text.
     pub(crate) count: u32,
     /// Length of its program in bytes; `None` when it has no valid program.
     pub(crate) program_bytes: Option<usize>,
-    /// Its score.
-    pub(crate) score: Option<Score>,
+    /// Its scores, one by each scorer.
+    pub(crate) scores: Vec<Option<Score>>,
     /// Whether it is right. No rule sees this.
     pub(crate) label: Option<bool>,
+    /// The share of hidden tests that it passed, where they were run. No rule sees this.
+    pub(crate) rate: Option<f64>,
+    /// How it is written, in RM-Bench.
+    pub(crate) style: Option<Style>,
+    /// What it is made from, if it probes a scorer.
+    pub(crate) relation: Option<Relation>,
     visible: Option<Vec<Option<bool>>>,
     outputs: Option<Vec<Option<u64>>>,
+}
+
+impl Member {
+    fn new(
+        candidate: Candidate,
+        program_bytes: Option<usize>,
+        scores: Vec<Option<Score>>,
+    ) -> Result<Member, Failure> {
+        let refused = |key: &str, error: serde_json::Error| {
+            let Candidate { index, problem, .. } = &candidate;
+            let place = format!("candidate {index} of problem {problem:?}, key {key:?}");
+            Failure::Input(anyhow::Error::new(error).context(place))
+        };
+        let relation = candidate.relation().map_err(|error| refused("relation", error))?;
+        let style = candidate.extra.get("style").map(Style::deserialize).transpose();
+        let style = style.map_err(|error| refused("style", error))?;
+        let Candidate { index, source, extra, .. } = candidate;
+        let writers = match extra.get("sources").and_then(|sources| sources.as_object()) {
+            Some(sources) => {
+                let count = |count: &Json| count.as_u64().and_then(|n| n.try_into().ok());
+                let writer = |(name, n): (&String, &Json)| (name.clone(), count(n).unwrap_or(1));
+                sources.iter().map(writer).collect()
+            }
+            None => BTreeMap::from([(source.name.clone(), source.count.max(1))]),
+        };
+        Ok(Member {
+            index,
+            source: source.name,
+            writers,
+            count: source.count,
+            program_bytes,
+            scores,
+            label: None,
+            rate: None,
+            style,
+            relation,
+            visible: None,
+            outputs: None,
+        })
+    }
+
+    /// Keeps only what `writer` wrote: false when that is nothing.
+    pub(crate) fn narrow(&mut self, writer: &str) -> bool {
+        let Some((name, count)) = self.writers.remove_entry(writer) else { return false };
+        self.count = count;
+        self.source.clone_from(&name);
+        self.writers = BTreeMap::from([(name, count)]);
+        true
+    }
 }
 
 /// All candidates of one problem.
@@ -48,6 +106,14 @@ pub(crate) struct Group<'a> {
     pub(crate) problem: &'a Problem,
     /// Its candidates, in the file's order.
     pub(crate) members: Vec<Member>,
+    /// Candidates made from others to probe a scorer: no rule chooses among them.
+    pub(crate) probes: Vec<Member>,
+}
+
+impl Group<'_> {
+    fn all_mut(&mut self) -> impl Iterator<Item = &mut Member> {
+        self.members.iter_mut().chain(&mut self.probes)
+    }
 }
 
 /// Every group of a file, in the order of the problems.
@@ -63,7 +129,7 @@ pub(crate) struct Groups<'a> {
 /// without visible tests is told from a file without executions.
 #[derive(Clone, Copy, Default)]
 struct Has {
-    scores: bool,
+    scores: usize,
     visible: bool,
     outputs: bool,
 }
@@ -76,11 +142,11 @@ impl<'a> Groups<'a> {
         policy: Policy,
         scorer: Option<&Linear>,
     ) -> Result<Groups<'a>, Failure> {
-        let list: Vec<Group<'a>> =
-            problems.iter().map(|problem| Group { problem, members: Vec::new() }).collect();
+        let empty = |problem| Group { problem, members: Vec::new(), probes: Vec::new() };
+        let list: Vec<Group<'a>> = problems.iter().map(empty).collect();
         let place = list.iter().enumerate().map(|(at, group)| (group.problem.id.as_str(), at));
         let mut groups = Groups { problems, place: place.collect(), list, has: Has::default() };
-        groups.has.scores = scorer.is_some();
+        groups.has.scores = usize::from(scorer.is_some());
         let mut candidates = candidates;
         loop {
             let batch: Vec<Item<'_>> = candidates
@@ -89,6 +155,7 @@ impl<'a> Groups<'a> {
                 .map(|entry| entry.map(|(problem, candidate)| Item { problem, candidate }))
                 .collect::<Result<_, _>>()?;
             if batch.is_empty() {
+                groups.expect_originals()?;
                 return Ok(groups);
             }
             let read: Vec<(Option<usize>, Option<Score>)> = match scorer {
@@ -100,23 +167,13 @@ impl<'a> Groups<'a> {
                 None => batch.par_iter().map(|item| (program_bytes(item, policy), None)).collect(),
             };
             for (item, (program_bytes, score)) in batch.into_iter().zip(read) {
-                let place = groups.place[item.problem.id.as_str()];
-                let Candidate { index, source, extra, .. } = item.candidate;
-                let writers = match extra.get("sources").and_then(|sources| sources.as_object()) {
-                    Some(sources) => sources.keys().cloned().collect(),
-                    None => vec![source.name.clone()],
-                };
-                groups.list[place].members.push(Member {
-                    index,
-                    source: source.name,
-                    writers,
-                    count: source.count,
-                    program_bytes,
-                    score,
-                    label: None,
-                    visible: None,
-                    outputs: None,
-                });
+                let group = &mut groups.list[groups.place[item.problem.id.as_str()]];
+                let scores = scorer.iter().map(|_| score).collect();
+                let member = Member::new(item.candidate, program_bytes, scores)?;
+                match member.relation {
+                    None => group.members.push(member),
+                    Some(_) => group.probes.push(member),
+                }
             }
             check_interrupt()?;
         }
@@ -135,11 +192,9 @@ impl<'a> Groups<'a> {
             visible: self.has.visible.then(|| members.iter().map(visible).collect()),
             generated: None,
             outputs: self.has.outputs.then(|| members.iter().map(outputs).collect()),
-            scores: if self.has.scores {
-                vec![members.iter().map(|member| member.score).collect()]
-            } else {
-                Vec::new()
-            },
+            scores: (0..self.has.scores)
+                .map(|scorer| members.iter().map(|member| member.scores[scorer]).collect())
+                .collect(),
             multiplicity: members.iter().map(|member| member.count.max(1)).collect(),
         }
     }
@@ -150,20 +205,24 @@ impl<'a> Groups<'a> {
             Need::Visible => self.has.visible,
             Need::Generated => false,
             Need::Outputs => self.has.outputs,
-            Need::Scorers(n) => usize::from(self.has.scores) >= *n,
+            Need::Scorers(n) => self.has.scores >= *n,
         })
     }
 
-    /// Adds the scores of a file. Every candidate must have a line.
+    /// Adds the scores of a file, behind those of other scorers. Every candidate must have a line.
     pub(crate) fn add_scores(&mut self, path: &Path) -> Result<(), Failure> {
-        self.has.scores = true;
+        let scorer = self.has.scores;
+        self.has.scores += 1;
+        for group in &mut self.list {
+            group.all_mut().for_each(|member| member.scores.push(None));
+        }
         let mut seen = 0;
         for entry in Joined::<_, Scored>::open(path, self.problems)? {
             let (problem, scored) = entry?;
-            self.member(problem, scored.index, path)?.score = scored.score;
+            self.member(problem, scored.index, path)?.scores[scorer] = scored.score;
             seen += 1;
         }
-        let n: usize = self.list.iter().map(|group| group.members.len()).sum();
+        let n: usize = self.list.iter().map(|group| group.members.len() + group.probes.len()).sum();
         if seen < n {
             return Err(Failure::input(format!(
                 "{} has scores of {seen} candidates where there are {n}",
@@ -207,7 +266,10 @@ impl<'a> Groups<'a> {
             }
             let member = self.member(problem, execution.index, path)?;
             match execution.suite {
-                Suite::Hidden => member.label = execution.passed(),
+                Suite::Hidden => {
+                    member.label = execution.passed();
+                    member.rate = rate(&execution);
+                }
                 Suite::Visible | Suite::Inputs if execution.fault.is_some() => {}
                 Suite::Visible => {
                     member.visible =
@@ -241,6 +303,26 @@ impl<'a> Groups<'a> {
         self.list.iter().find(|group| group.members.is_empty()).map(|group| group.problem)
     }
 
+    /// Every probe that is made from a candidate needs that candidate.
+    fn expect_originals(&self) -> Result<(), Failure> {
+        for group in &self.list {
+            for probe in &group.probes {
+                let of = match probe.relation {
+                    Some(Relation::Rewrite { of, .. } | Relation::Bug { of, .. }) => of,
+                    Some(Relation::Unaligned { .. }) | None => continue,
+                };
+                if group.members.iter().all(|member| member.index != of) {
+                    return Err(Failure::input(format!(
+                        "candidate {} of problem {:?} is made from candidate {of}, which is not \
+                         among the candidates",
+                        probe.index, group.problem.id
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn member(
         &mut self,
         problem: &Problem,
@@ -248,9 +330,9 @@ impl<'a> Groups<'a> {
         path: &Path,
     ) -> Result<&mut Member, Failure> {
         let place = self.place.get(problem.id.as_str()).copied();
-        let members = place.map(|place| &mut self.list[place].members).into_iter().flatten();
+        let mut members = place.map(|place| self.list[place].all_mut()).into_iter().flatten();
         // Indices mostly are places, but a file may hold a part of a group.
-        members.into_iter().find(|member| member.index == index).ok_or_else(|| {
+        members.find(|member| member.index == index).ok_or_else(|| {
             Failure::input(format!(
                 "{} speaks of candidate {index} of problem {:?}, which is not among the candidates",
                 path.display(),
@@ -262,6 +344,14 @@ impl<'a> Groups<'a> {
 
 fn program_bytes(item: &Item<'_>, policy: Policy) -> Option<usize> {
     program_of(&item.candidate, item.problem, policy).ok().map(|program| program.len())
+}
+
+/// The share of tests passed; `None` when one has no verdict.
+fn rate(execution: &Execution) -> Option<f64> {
+    let passed: Vec<bool> =
+        execution.verdicts.iter().map(|verdict| verdict.passed()).collect::<Option<_>>()?;
+    let n = passed.len() as f64;
+    (n > 0.0).then(|| passed.iter().filter(|&&passed| passed).count() as f64 / n)
 }
 
 fn digests(outputs: &[Option<String>]) -> Vec<Option<u64>> {

@@ -29,10 +29,11 @@ pub(crate) struct EvidenceOptions {
     /// The candidates.
     #[arg(long)]
     pub(crate) candidates: PathBuf,
-    /// Scores made by `codescaler score`.
+    /// Scores made by `codescaler score`; may be given more than once, for several scorers.
     #[arg(long)]
-    pub(crate) scores: Option<PathBuf>,
-    /// Executions of visible tests made by `codescaler exec`; may be given more than once.
+    pub(crate) scores: Vec<PathBuf>,
+    /// Executions made by `codescaler exec`, of visible tests or inputs as evidence, of hidden
+    /// tests as labels; may be given more than once.
     #[arg(long)]
     pub(crate) executions: Vec<PathBuf>,
     /// Which block of a completion is the program.
@@ -52,9 +53,9 @@ impl EvidenceOptions {
         problems: &'a Problems,
         reward_model: Option<&Path>,
     ) -> Result<Groups<'a>, Failure> {
-        let scorer = match self.scores {
-            Some(_) => None,
-            None => Some(Linear::open(reward_model)?),
+        let scorer = match self.scores.as_slice() {
+            [] => Some(Linear::open(reward_model)?),
+            [_, ..] => None,
         };
         self.read(terminal, problems, scorer.as_ref())
     }
@@ -68,7 +69,7 @@ impl EvidenceOptions {
     ) -> Result<Groups<'a>, Failure> {
         let candidates = Joined::open(&self.candidates, problems)?;
         let mut groups = Groups::read(problems, candidates, self.policy, scorer)?;
-        if let Some(scores) = &self.scores {
+        for scores in &self.scores {
             groups.add_scores(scores)?;
         }
         for executions in &self.executions {

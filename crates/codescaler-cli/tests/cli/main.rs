@@ -8,6 +8,7 @@ mod bad_input;
 mod bench;
 mod decoder;
 mod kill;
+mod reward;
 mod train;
 mod verbs;
 

@@ -91,6 +91,7 @@ fn every_verb_has_help_with_its_options() {
         "select",
         "rank",
         "eval calibrate",
+        "eval reward",
         "train",
         "eval",
         "bench",
