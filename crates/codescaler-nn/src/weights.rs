@@ -12,6 +12,9 @@ use serde::Deserialize;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::kernel::to_bf16;
 
+/// The file of a directory that holds its weights, unless they are in shards.
+pub(crate) const WEIGHTS: &str = "model.safetensors";
+
 /// The tensors of one directory, mapped into memory, each taken exactly once.
 pub(crate) struct Weights {
     dir: PathBuf,
@@ -52,7 +55,7 @@ impl Weights {
                 .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Json(source)))?;
             index.weight_map.into_values().collect()
         } else {
-            BTreeSet::from(["model.safetensors".to_owned()])
+            BTreeSet::from([WEIGHTS.to_owned()])
         };
         Self::of(dir, names.into_iter().map(|name| dir.join(name)))
     }

@@ -13,7 +13,7 @@ use super::{TrainHead, Trainer};
 use crate::config::{DecoderConfig, RopeScaling};
 use crate::error::LoadError;
 use crate::kernel::{Precision, to_bf16};
-use crate::weights::Weights;
+use crate::weights::{WEIGHTS, Weights};
 
 /// A checkpoint or a directory could not be written or read.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +118,7 @@ impl Trainer {
         Ok(())
     }
 
-    /// Writes `config.json` and `model.safetensors` of a Hugging Face directory, which this crate,
+    /// Writes configuration and weights of a Hugging Face directory, which this crate,
     /// `transformers` and servers of theirs load; tokenizer and template are the caller's to add.
     /// Weights are rounded to bfloat16 unless `precision` is f32.
     ///
@@ -144,7 +144,7 @@ impl Trainer {
             })
             .collect();
         let tensors = tensors.iter().map(|(name, numbers)| (*name, numbers));
-        write(&dir.join("model.safetensors"), tensors, ("format", "pt".to_owned()))
+        write(&dir.join(WEIGHTS), tensors, ("format", "pt".to_owned()))
     }
 }
 
