@@ -62,7 +62,8 @@ pub(super) fn mentions(code: &Code<'_>, keys: &mut Vec<u64>) {
                 let deeper = here.depth.cmp(&there.depth) as i8;
                 keys.push(pair(pair(there.near, here.near), 2));
                 keys.push(pair(pair(there.line, here.line), 3));
-                keys.push(pair(pair(there.near, here.near), 16 + i64::from(deeper) as u64));
+                let level = 16_u64.wrapping_add_signed(i64::from(deeper));
+                keys.push(pair(pair(there.near, here.near), level));
             }
         }
     }
@@ -97,6 +98,12 @@ mod tests {
             keys(|code, keys| windows(code, 9, keys), "i = j = a = 0\na[i] < a[i]"),
         );
         assert_ne!(read("print(len(x))"), read("print(sum(x))"));
+        // A name whose next mention stands less deep.
+        let depth = |text| keys(mentions, text).len();
+        assert_eq!(
+            depth("x = 0\nif x:\n    y = x\nx = y"),
+            depth("x = 0\nif x:\n    y = x\n    x = y")
+        );
     }
 
     #[test]
