@@ -40,7 +40,7 @@ pub(crate) struct Options {
     #[arg(long)]
     preferences: PathBuf,
     /// The form of a row.
-    #[arg(long, value_enum, default_value_t = FormOption::TrlExplicit)]
+    #[arg(long, value_enum, default_value_t = FormOption::Explicit)]
     form: FormOption,
     /// Where to write the rows.
     #[arg(long)]
@@ -50,11 +50,14 @@ pub(crate) struct Options {
 #[derive(Clone, Copy, ValueEnum)]
 enum FormOption {
     /// Messages, the prompt apart.
-    TrlExplicit,
+    #[value(name = "trl-explicit")]
+    Explicit,
     /// Texts, the prompt apart.
-    TrlExplicitText,
+    #[value(name = "trl-explicit-text")]
+    ExplicitText,
     /// Messages, the prompt within both.
-    TrlImplicit,
+    #[value(name = "trl-implicit")]
+    Implicit,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -65,9 +68,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         )));
     }
     let form = match options.form {
-        FormOption::TrlExplicit => Form::TrlExplicit,
-        FormOption::TrlExplicitText => Form::TrlExplicitText,
-        FormOption::TrlImplicit => Form::TrlImplicit,
+        FormOption::Explicit => Form::TrlExplicit,
+        FormOption::ExplicitText => Form::TrlExplicitText,
+        FormOption::Implicit => Form::TrlImplicit,
     };
     let problems = Problems::read(&options.problems)?;
     let by_id: BTreeMap<&str, &Problem> =

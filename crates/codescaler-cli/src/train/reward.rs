@@ -53,8 +53,7 @@ pub(crate) struct DecoderOptions {
     /// Compute the problem again for each of its programs, to measure what sharing saves.
     #[arg(long, hide = true)]
     unshared: bool,
-    /// Hide the problem, in training and in scoring alike, to see what it is worth: its text
-    /// becomes one line.
+    /// Hide the problem: its statement and starter are blank. Score with --hide-problem then.
     #[arg(long)]
     hide_problem: bool,
     #[command(flatten)]
@@ -156,9 +155,6 @@ impl DecoderOptions {
     }
 }
 
-/// What stands in a problem's place when it is hidden.
-const HIDDEN: &str = "Write a program.";
-
 /// Reads preferences and puts those of one problem together, up to `group` programs at a time.
 fn read(
     terminal: Terminal,
@@ -168,7 +164,10 @@ fn read(
 ) -> Result<Vec<Learnt>, Failure> {
     let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
     for path in &options.problems {
-        let read = Problems::read(path)?;
+        let mut read = Problems::read(path)?;
+        if options.hide_problem {
+            read.hide_texts();
+        }
         problems.extend(read.iter().map(|problem| (problem.id.clone(), problem.clone())));
     }
     let mut by_problem: BTreeMap<String, Vec<Preference>> = BTreeMap::new();
@@ -187,10 +186,7 @@ fn read(
             for last in (1..preferences.len()).rev() {
                 preferences.swap(last, rng.below(last as u64 + 1) as usize);
             }
-            let prompt = match options.hide_problem {
-                true => HIDDEN.to_owned(),
-                false => reward_prompt(&problems[&id]),
-            };
+            let prompt = reward_prompt(&problems[&id]);
             options.groups(text, &prompt, &preferences)
         })
         .collect();

@@ -167,6 +167,11 @@ fn bad_input_is_named() {
         exit 2
     "#]],
     );
+}
+
+#[test]
+fn what_a_reward_model_lacks_is_named() {
+    let folder = prepared("train-lacks", &[]);
     check(
         &folder,
         "train reward --out r",
