@@ -1,6 +1,7 @@
 //! `codescaler eval`: how good scorers and selections are, with intervals over problems.
 
 mod calibrate;
+mod ensemble;
 mod reward;
 pub(crate) mod selection;
 
@@ -23,6 +24,7 @@ pub(crate) enum Options {
     /// How well scores tell right programs from wrong ones, also on matched pairs.
     Reward(reward::Options),
     Calibrate(calibrate::Options),
+    Ensemble(ensemble::Options),
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -30,6 +32,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Selection(options) => selection::run(terminal, options),
         Options::Reward(options) => reward::run(terminal, options),
         Options::Calibrate(options) => calibrate::run(terminal, options),
+        Options::Ensemble(options) => ensemble::run(terminal, options),
     }
 }
 

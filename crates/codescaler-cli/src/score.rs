@@ -105,6 +105,7 @@ fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scor
         score,
         reason,
         trimmed: None,
+        deviation: None,
         extra: Extra::new(),
     }
 }

@@ -19,6 +19,26 @@ pub struct Calibration {
     pub offset: f64,
 }
 
+/// What several reward models, or one trained with several seeds, say of one program.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Joint {
+    /// The mean of their calibrated log-odds.
+    pub log_odds: f64,
+    /// The standard deviation of the members' log-odds: how little they agree, which grows on
+    /// programs unlike those of their training.
+    pub deviation: f64,
+}
+
+/// Joins the members of a deep ensemble (arXiv:1612.01474); `None` of none. Deviation: members
+/// speak in log-odds, not in means and variances, so theirs is that of the means alone (equation 2
+/// without its first term).
+pub fn join(log_odds: &[f64]) -> Option<Joint> {
+    let n = log_odds.len() as f64;
+    let mean = (!log_odds.is_empty()).then(|| log_odds.iter().sum::<f64>() / n)?;
+    let variance = log_odds.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / n;
+    Some(Joint { log_odds: mean, deviation: variance.sqrt() })
+}
+
 /// There is nothing to fit to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotFitted {
@@ -168,6 +188,19 @@ fn softplus(z: f64) -> f64 {
 
 #[cfg(test)]
 mod tests {
+    #[track_caller]
+    fn check_join(log_odds: &[f64], expected: Option<(f64, f64)>) {
+        assert_eq!(join(log_odds).map(|joint| (joint.log_odds, joint.deviation)), expected);
+    }
+
+    #[test]
+    fn members_are_joined() {
+        check_join(&[], None);
+        check_join(&[1.5], Some((1.5, 0.0)));
+        check_join(&[1.0, 3.0], Some((2.0, 1.0)));
+        check_join(&[-1.0, -1.0, 2.0, 4.0], Some((1.0, 4.5_f64.sqrt())));
+    }
+
     use proptest::prelude::*;
 
     use super::*;

@@ -77,7 +77,7 @@ record!(
     ["problem", "index", "completion", "program", "language", "source", "logprob_sum", "tokens"]
 );
 record!(Label, "labels", ["problem", "index", "passed", "by", "rate"]);
-record!(Scored, "scores", ["problem", "index", "score", "reason", "trimmed"]);
+record!(Scored, "scores", ["problem", "index", "score", "reason", "trimmed", "deviation"]);
 record!(
     Execution,
     "executions",

@@ -67,6 +67,9 @@ pub struct Scored {
     /// What the reward model did not get to read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trimmed: Option<Trimmed>,
+    /// By how much several reward models differ on it, in log-odds, where the score is theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deviation: Option<Score>,
     /// Keys of other writers, kept as they came.
     #[serde(skip)]
     pub extra: Extra,

@@ -98,7 +98,7 @@ fn merge(to: &mut serde_json::Value, from: &serde_json::Value) {
 }
 
 /// `scores.jsonl.zst` → `scores.calibration.json`.
-fn beside(scores: &Path) -> PathBuf {
+pub(super) fn beside(scores: &Path) -> PathBuf {
     let name = scores.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let stem = name.split(".jsonl").next().unwrap_or_default();
     scores.with_file_name(format!("{stem}.calibration.json"))

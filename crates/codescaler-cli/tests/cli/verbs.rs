@@ -80,6 +80,46 @@ fn scores_and_labels_make_probabilities() {
 }
 
 #[test]
+fn several_reward_models_make_one_score_and_its_uncertainty() {
+    let folder = folder("ensemble");
+    write_pool(&folder, 8);
+    let run = |args: &str| transcript(&folder, args);
+    let score = "score --problems problems.jsonl --candidates candidates.jsonl --quiet";
+    run(&format!("{score} --out a.jsonl"));
+    run(&format!("{score} --out b.jsonl --hide-problem"));
+    let ensemble = "eval ensemble --scores a.jsonl --scores b.jsonl --out joint.jsonl";
+    expect![[r#"
+        codescaler: error: a.jsonl needs a.calibration.json: run codescaler eval calibrate: No such file or directory (os error 2)
+        exit 2
+    "#]].assert_eq(&run(ensemble));
+    // The first member's log-odds are its scores, the second's are all 1.
+    for (name, scale, offset) in [("a", 1.0, 0.0), ("b", 0.0, 1.0)] {
+        let text = format!("{{\"scale\":{scale:?},\"offset\":{offset:?}}}");
+        std::fs::write(folder.join(format!("{name}.calibration.json")), text).unwrap();
+    }
+    let said = run(ensemble);
+    assert!(said.starts_with("18 of 24 candidates scored by 2 reward models; "), "{said}");
+    let lines = |name: &str| -> Vec<serde_json::Value> {
+        let text = std::fs::read_to_string(folder.join(name)).unwrap();
+        text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    for (joint, single) in lines("joint.jsonl").iter().zip(lines("a.jsonl")) {
+        let Some(score) = single["score"].as_f64() else {
+            assert_eq!(joint["reason"], "not every member has a score");
+            continue;
+        };
+        let close = |key: &str, want: f64| (joint[key].as_f64().unwrap() - want).abs() < 1e-5;
+        assert!(close("score", f64::midpoint(score, 1.0)), "{joint}");
+        assert!(close("deviation", (score - 1.0).abs() / 2.0), "{joint}");
+    }
+    expect![[r#"
+        codescaler: error: one file of scores is no ensemble: give --scores again
+        exit 2
+    "#]]
+    .assert_eq(&run("eval ensemble --scores a.jsonl --out c.jsonl"));
+}
+
+#[test]
 fn every_verb_has_help_with_its_options() {
     let folder = folder("help");
     for verb in [
@@ -91,6 +131,7 @@ fn every_verb_has_help_with_its_options() {
         "select",
         "rank",
         "eval calibrate",
+        "eval ensemble",
         "eval reward",
         "train",
         "eval",
