@@ -1,10 +1,14 @@
 //! `cargo xtask tidy`: checks of the tree that no compiler makes.
+//! `cargo xtask fixtures PYTHON`: the decoder's fixtures anew, in an environment with PyTorch.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
 mod tidy;
 
-use std::{path::Path, process::ExitCode};
+use std::{
+    path::Path,
+    process::{Command, ExitCode},
+};
 
 fn main() -> ExitCode {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace");
@@ -26,9 +30,38 @@ fn main() -> ExitCode {
                 ExitCode::from(3)
             }
         },
+        Some("fixtures") => match std::env::args().nth(2) {
+            Some(python) => fixtures(root, &python),
+            None => {
+                eprintln!(
+                    "fixtures: name the Python of an environment with bench/parity/requirements.txt"
+                );
+                ExitCode::from(2)
+            }
+        },
         _ => {
-            eprintln!("usage: cargo xtask tidy");
+            eprintln!("usage: cargo xtask tidy | fixtures PYTHON");
             ExitCode::from(2)
+        }
+    }
+}
+
+/// Writes the tiny reward models again, with what the reference framework says about them.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a script of this repository, not a program to judge"
+)]
+fn fixtures(root: &Path, python: &str) -> ExitCode {
+    let script = root.join("crates/codescaler-nn/fixtures/make.py");
+    match Command::new(python).arg(&script).status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(status) => {
+            eprintln!("fixtures: {} ended with {status}", script.display());
+            ExitCode::FAILURE
+        }
+        Err(error) => {
+            eprintln!("fixtures: cannot run {python}: {error}");
+            ExitCode::from(3)
         }
     }
 }
