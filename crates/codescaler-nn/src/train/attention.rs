@@ -172,8 +172,17 @@ impl Attention<'_> {
     /// One head of some rows as f32: (rows, D).
     fn read<C: Cell>(&self, x: &[C], width: usize, rows: Range<usize>, column: usize) -> Vec<f32> {
         let d = self.config.head_dim;
-        let rows = rows.flat_map(|row| &x[row * width + column..][..d]);
-        rows.map(|x| x.widen()).collect()
+        let mut out = vec![0.0; rows.len() * d];
+        let rows = x[rows.start * width..rows.end * width].chunks(width);
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                for (out, row) in out.chunks_mut(d).zip(rows) {
+                    out.iter_mut().zip(&row[column..]).for_each(|(out, x)| *out = x.widen());
+                }
+            },
+        );
+        out
     }
 
     /// Norm (0 for queries, 1 for keys) and rotation, in place: (rows, D).
@@ -244,7 +253,8 @@ impl Attention<'_> {
         let mut placed = raw.clone();
         self.place(&mut placed, 0, own.position);
         let scale = LOG2_E / (d as f32).sqrt();
-        (placed.iter().map(|x| C::round(x * scale)).collect(), raw)
+        placed.iter_mut().for_each(|x| *x *= scale);
+        (self.rounded(&placed), raw)
     }
 
     /// Every segment of the job's tree, in order, with the root's if it is another one.
@@ -379,8 +389,10 @@ impl Attention<'_> {
             let column = self.key_column(job.head);
             let raw = self.read(qkv, self.width(), own.rows.clone(), column);
             let tight = |x: &[f32]| {
+                let mut out = Vec::with_capacity(own.rows.len() * d);
                 let rows = x.chunks(self.padded()).take(own.rows.len());
-                rows.flat_map(|row| row[..d].to_vec()).collect::<Vec<f32>>()
+                rows.for_each(|row| out.extend_from_slice(&row[..d]));
+                out
             };
             // The queries were scaled for powers of 2.
             let mut dkeys = tight(&own.dkeys);
@@ -434,7 +446,8 @@ impl Attention<'_> {
                 self.by_dim(a, &seen.keys, at.len(), &mut dq);
             }
             let scale = 1.0 / (d as f32).sqrt();
-            dqueries.extend(dq.chunks(padded).flat_map(|row| &row[..d]).map(|x| x * scale));
+            dq.iter_mut().for_each(|x| *x *= scale);
+            dq.chunks(padded).for_each(|row| dqueries.extend_from_slice(&row[..d]));
             // Keys and values gather over the rows of the block.
             let places: Vec<Range<usize>> = block.seen().map(|(_, at)| at).collect();
             let queries = panels_over_columns(block.queries, d);
@@ -522,13 +535,21 @@ fn panels_over_columns<C: Cell>(x: &[C], d: usize) -> Vec<C> {
     out
 }
 
-/// The columns `at` of rows of `stride` numbers as rows, which are filled up to whole panels.
+/// The columns `at`, whole panels of them, of rows of `stride` numbers as rows, which are filled up
+/// to whole panels.
 fn columns<C: Cell>(x: &[C], stride: usize, at: Range<usize>) -> Vec<C> {
     let k = (x.len() / stride).next_multiple_of(PANEL);
     let mut out = vec![C::default(); at.len() * k];
-    for (row, x) in x.chunks(stride).enumerate() {
-        let out = out[row..].iter_mut().step_by(k);
-        out.zip(&x[at.clone()]).for_each(|(out, x)| *out = *x);
+    for (index, out) in out.chunks_mut(PANEL * k).enumerate() {
+        // Square pieces stay in the nearest cache while they are turned.
+        for (first, rows) in x.chunks(PANEL * stride).enumerate() {
+            for (row, x) in rows.chunks(stride).enumerate() {
+                let x = &x[at.start + index * PANEL..][..PANEL];
+                for (column, x) in x.iter().enumerate() {
+                    out[column * k + first * PANEL + row] = *x;
+                }
+            }
+        }
     }
     out
 }

@@ -52,11 +52,18 @@ impl<C: Cell> Panels<C> {
         let mut data = vec![C::default(); n.div_ceil(PANEL) * PANEL * k];
         team.each(data.chunks_mut(PANEL * k).enumerate(), |(index, panel)| {
             let columns = index * PANEL..n.min((index + 1) * PANEL);
-            for (row, x) in x.chunks(n).enumerate() {
-                let out = &mut panel[row / C::SIDE * PANEL * C::SIDE + row % C::SIDE..];
-                let out = out.iter_mut().step_by(C::SIDE);
-                out.zip(&x[columns.clone()]).for_each(|(out, x)| *out = *x);
-            }
+            team.isa.wide(
+                #[inline(always)]
+                || {
+                    let out = panel.chunks_exact_mut(PANEL * C::SIDE);
+                    for (out, rows) in out.zip(x.chunks(C::SIDE * n)) {
+                        for (side, row) in rows.chunks(n).enumerate() {
+                            let out = out[side..].iter_mut().step_by(C::SIDE);
+                            out.zip(&row[columns.clone()]).for_each(|(out, x)| *out = *x);
+                        }
+                    }
+                },
+            );
         });
         Self { data, k, n }
     }
