@@ -270,8 +270,13 @@ fn rewritten(
 /// Why there is no pair, and what to do.
 fn no_pairs(report: &Report, draw: &PairOptions, left_out: &LeftOut) -> String {
     let counts = format!(
-        "no pairs: {} right and {} wrong programs of {} problems, {} candidates without a verdict",
-        report.right, report.wrong, report.problems, left_out.without_verdict
+        "no pairs: {} right and {} wrong programs of {} problems, {} problems held out, {} candidates \
+         without a verdict",
+        report.right,
+        report.wrong,
+        report.problems,
+        left_out.problems.len(),
+        left_out.without_verdict
     );
     let advice = match (report.available.pairs, draw.sources, draw.rule) {
         (0, _, Rule::Margin) => {

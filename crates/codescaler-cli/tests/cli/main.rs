@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bench;
+mod curate;
 mod decoder;
 mod kill;
 mod reward;
