@@ -130,9 +130,9 @@ pub(crate) fn softmax_step<C: Cell, const FUSED: bool>(
     let chunks = scores.as_chunks::<LANES>().0.iter().zip(weights.as_chunks_mut::<LANES>().0);
     for (scores, weights) in chunks {
         for ((sum, score), weight) in sums.iter_mut().zip(scores).zip(weights) {
-            let exact = exp2::<FUSED>(*score - max);
-            *sum += exact;
-            *weight = C::round(exact);
+            *weight = C::round(exp2::<FUSED>(*score - max));
+            // What is added up is what values are multiplied with, so that weights make a mean.
+            *sum += weight.widen();
         }
     }
     let factor = exp2::<FUSED>(state.max - max);
