@@ -1,6 +1,7 @@
 //! Against central differences of the definition in f64, and the laws of training.
 
 mod definition;
+mod framework;
 
 use super::*;
 use crate::config::{Rope, RopeScaling};
