@@ -1,9 +1,6 @@
 //! `codescaler bench exec`: the sandbox beside floors and published checkers.
 
-use std::{
-    num::NonZeroUsize,
-    path::{Path, PathBuf},
-};
+use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 use codescaler::{execution::FaultKind, language::Language};
@@ -15,11 +12,11 @@ use super::{
     load::{self, Kind, Load},
     report::{Measured, Row},
     side::{self, Arena, Folder, Peers, Side},
+    write,
 };
 use crate::{
     exec::SandboxOptions,
     failure::{Failure, Outcome},
-    files::write_whole,
     terminal::{Terminal, check_interrupt},
 };
 
@@ -169,7 +166,9 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         "loads": measured.iter().map(Measured::summary).collect::<Vec<_>>(),
     });
     if let Some(out) = &options.out {
-        write(out, &summary, &measured)?;
+        let mut whole = summary.clone();
+        whole["raw"] = measured.iter().map(Measured::rounds).collect();
+        write(out, &whole)?;
     }
     Ok(Outcome::done(summary))
 }
@@ -223,11 +222,4 @@ fn measure(
     }
     progress.finish_and_clear();
     Ok(measured)
-}
-
-fn write(out: &Path, summary: &Json, measured: &[Measured]) -> Result<(), Failure> {
-    let mut whole = summary.clone();
-    whole["raw"] = measured.iter().map(Measured::rounds).collect();
-    let text = serde_json::to_string_pretty(&whole).expect("a summary is JSON") + "\n";
-    write_whole(out, text.as_bytes())
 }

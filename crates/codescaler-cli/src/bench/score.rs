@@ -15,13 +15,12 @@ use self::{
     arena::Arena,
     row::{Frame, Row},
 };
-use super::spread::Spread;
+use super::{spread::Spread, take_turns, write};
 use crate::{
     failure::{Failure, Outcome},
-    files::write_whole,
     score::{ISAS, PRECISIONS, isa_name, one_of, precision_name},
     table::table,
-    terminal::{Terminal, check_interrupt},
+    terminal::Terminal,
 };
 
 /// Measure how fast a decoder scores programs, beside the reference framework.
@@ -133,13 +132,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         summary[name] = value;
     }
     if let Some(out) = &options.out {
-        let text = serde_json::to_string_pretty(&summary).expect("a summary is JSON") + "\n";
-        write_whole(out, text.as_bytes())?;
+        write(out, &summary)?;
     }
     Ok(Outcome::done(summary))
 }
 
-/// Every side in every round, no side always after the same other one; then one candidate alone.
+/// Every side in every round; then one candidate alone.
 fn measure(
     terminal: Terminal,
     arena: &mut Arena,
@@ -147,18 +145,12 @@ fn measure(
     rounds: usize,
 ) -> Result<Vec<Row>, Failure> {
     let mut rows: Vec<Row> = sides.iter().map(|&side| Row::new(side)).collect();
-    let progress = terminal.progress("bench", (rows.len() * rounds) as u64, 0);
-    for round in 0..rounds {
-        for turn in 0..rows.len() {
-            check_interrupt()?;
-            let at = (turn + round) % rows.len();
-            let row = &mut rows[at];
-            row.turns.push(arena.turn(row.side)?);
-            row.alone_s.push(arena.alone(row.side)?);
-            progress.inc(1);
-        }
-    }
-    progress.finish_and_clear();
+    take_turns(terminal, rows.len(), rounds, |at| {
+        let row = &mut rows[at];
+        row.turns.push(arena.turn(row.side)?);
+        row.alone_s.push(arena.alone(row.side)?);
+        Ok(())
+    })?;
     Ok(rows)
 }
 

@@ -484,6 +484,14 @@ impl Folder {
     pub(super) fn path(&self, name: &str) -> PathBuf {
         self.path.join(name)
     }
+
+    /// Writes a file and says where.
+    pub(super) fn write(&self, name: &str, text: &str) -> Result<PathBuf, Failure> {
+        let path = self.path(name);
+        fs::write(&path, text)
+            .map_err(|error| Failure::fault(error, format!("cannot write {}", path.display())))?;
+        Ok(path)
+    }
 }
 
 impl Drop for Folder {

@@ -23,6 +23,14 @@ impl Spread {
         }
     }
 
+    /// One round's value by the other's, round by round.
+    pub(super) fn of_ratios(
+        above: impl Iterator<Item = f64>,
+        below: impl Iterator<Item = f64>,
+    ) -> Spread {
+        Spread::of(above.zip(below).map(|(above, below)| above / below))
+    }
+
     pub(super) fn show(self, digits: usize) -> String {
         let Spread { median, min, max } = self;
         format!("{median:.digits$} [{min:.digits$}, {max:.digits$}]")

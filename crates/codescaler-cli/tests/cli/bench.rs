@@ -82,3 +82,61 @@ fn what_cannot_be_compared_is_said() {
         exit 2
     "#]].assert_eq(&run("--peer-python nowhere/python"));
 }
+
+#[test]
+fn every_side_trains_the_same() {
+    let folder = folder("bench-train");
+    let output = codescaler(
+        &folder,
+        "bench train --quick --rounds 2 --steps 3 --threads 2 --json --quiet --out result.json",
+    )
+    .output()
+    .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let summary: Json = serde_json::from_str(text.lines().next_back().unwrap()).unwrap();
+    let mut shown = Vec::new();
+    for load in summary["loads"].as_array().unwrap() {
+        shown.push(format!("{} ({} tokens)", load["load"], load["tokens"]));
+        let sides = load["sides"].as_array().unwrap();
+        for side in sides {
+            shown.push(format!("  {}", side["side"]));
+            assert_eq!(side["wall_s"].as_array().unwrap().len(), 2, "{side}");
+            let of = |key: &str| side[key].as_f64().unwrap();
+            assert!(of("memory_mib_max") >= of("memory_mib_before"), "{side}");
+            let other = sides[0]["last_loss"].as_f64().unwrap();
+            assert!((of("last_loss") - other).abs() < 0.02 * other, "{side} {other}");
+        }
+    }
+    expect![[r#"
+        "next token: 2 texts of 16 tokens a step" (32 tokens)
+          "ours, bf16"
+          "ours, f32"
+        "listwise: a problem of 12 tokens with 4 candidates of 6 a step" (72 tokens)
+          "ours, bf16"
+          "ours, bf16, nothing shared""#]]
+    .assert_eq(&shown.join("\n"));
+    let raw: Json = serde_json::from_slice(&fs::read(folder.join("result.json")).unwrap()).unwrap();
+    assert_eq!(raw, summary);
+}
+
+#[test]
+fn a_framework_that_does_not_answer_is_said() {
+    let folder = folder("bench-train-without");
+    let run = |python: &str| {
+        transcript(
+            &folder,
+            &format!("bench train --quick --quiet --threads 1 --peer-python {python}"),
+        )
+    };
+    expect![[r#"
+        codescaler: error: cannot start nowhere/python: No such file or directory (os error 2)
+        exit 2
+    "#]]
+    .assert_eq(&run("nowhere/python"));
+    expect![[r#"
+        codescaler: error: the reference framework, which needs torch and transformers, does not answer (EOF while parsing a value at line 1 column 0); what it wrote stands above
+        exit 2
+    "#]]
+    .assert_eq(&run("true"));
+}

@@ -234,7 +234,7 @@ impl Arena {
             "tokens_shared": self.n_tokens_shared,
             "weights_per_token": self.ours[0].decoder.weights_per_token(),
             "decoders": Json::Object(ours.collect()),
-            "peer": self.peer.as_ref().map(|peer| &peer.versions),
+            "peer": self.peer.as_ref().map(Peer::versions),
         })
     }
 }

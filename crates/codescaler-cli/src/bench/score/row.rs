@@ -65,9 +65,6 @@ impl Frame {
     fn figures(&self, rows: &[Row], at: usize) -> Figures {
         let row = &rows[at];
         let reference = self.reference.filter(|reference| *reference != at).map(|at| &rows[at]);
-        let ratio = |theirs: &mut dyn Iterator<Item = f64>, ours: &mut dyn Iterator<Item = f64>| {
-            Spread::of(theirs.zip(ours).map(|(theirs, ours)| theirs / ours))
-        };
         let wall_s = |row: &Row| row.turns.iter().map(|turn| turn.wall_s).collect::<Vec<_>>();
         let (work, peak) = self.work[at];
         let gflops = Spread::of(wall_s(row).into_iter().map(|wall_s| work / wall_s));
@@ -79,10 +76,10 @@ impl Frame {
             programs_per_s: Spread::of(wall_s(row).into_iter().map(|s| self.n_programs / s)),
             alone_s: Spread::of(row.alone_s.iter().copied()),
             times_as_fast: reference.map(|reference| {
-                ratio(&mut wall_s(reference).into_iter(), &mut wall_s(row).into_iter())
+                Spread::of_ratios(wall_s(reference).into_iter(), wall_s(row).into_iter())
             }),
             times_as_fast_alone: reference.map(|reference| {
-                ratio(&mut reference.alone_s.iter().copied(), &mut row.alone_s.iter().copied())
+                Spread::of_ratios(reference.alone_s.iter().copied(), row.alone_s.iter().copied())
             }),
             share_of_peak: peak.map(|peak| gflops.median / peak),
             gflops,
