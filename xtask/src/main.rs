@@ -52,16 +52,19 @@ fn main() -> ExitCode {
     reason = "a script of this repository, not a program to judge"
 )]
 fn fixtures(root: &Path, python: &str) -> ExitCode {
-    let script = root.join("crates/codescaler-nn/fixtures/make.py");
-    match Command::new(python).arg(&script).status() {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(status) => {
-            eprintln!("fixtures: {} ended with {status}", script.display());
-            ExitCode::FAILURE
-        }
-        Err(error) => {
-            eprintln!("fixtures: cannot run {python}: {error}");
-            ExitCode::from(3)
+    for script in ["make.py", "training.py"] {
+        let script = root.join("crates/codescaler-nn/fixtures").join(script);
+        match Command::new(python).arg(&script).status() {
+            Ok(status) if status.success() => {}
+            Ok(status) => {
+                eprintln!("fixtures: {} ended with {status}", script.display());
+                return ExitCode::FAILURE;
+            }
+            Err(error) => {
+                eprintln!("fixtures: cannot run {python}: {error}");
+                return ExitCode::from(3);
+            }
         }
     }
+    ExitCode::SUCCESS
 }
