@@ -64,7 +64,7 @@ pub(crate) struct RewardOptions {
     /// What kind of reward model.
     #[arg(long, value_enum, default_value_t = Kind::Decoder)]
     kind: Kind,
-    /// Passes over the problems [default: 1 for a decoder, 6 for a linear one].
+    /// Passes over the problems [default: 1 for a decoder, 16 for a linear one].
     #[arg(long)]
     epochs: Option<u32>,
     /// Seed of the order of problems.

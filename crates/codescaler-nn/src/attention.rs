@@ -6,6 +6,7 @@
 
 use crate::kernel::{Isa, PANEL, Rows, RowsMut, from_bf16, to_bf16};
 use crate::layers::{SoftmaxState, softmax_step};
+use crate::train::buffers::{Buffers, Memory};
 
 /// Keys of one block.
 pub(crate) const BLOCK: usize = 64;
@@ -13,7 +14,7 @@ pub(crate) const BLOCK: usize = 64;
 /// What queries, keys, weights and values are kept in: f32, or the bits of a bfloat16.
 pub(crate) trait Cell: Copy + Default + Send + Sync {
     /// Numbers along K that stand side by side in a panel.
-    const SIDE: usize;
+    const SIDE: usize = Rows::<Self>::SIDE;
 
     fn round(x: f32) -> Self;
 
@@ -28,6 +29,9 @@ pub(crate) trait Cell: Copy + Default + Send + Sync {
 
     fn keep(layers: Vec<Vec<Self>>) -> Layers;
 
+    /// The buffers of its type.
+    fn buffers(memory: &Memory) -> &Buffers<Self>;
+
     /// The product of its type: [`Isa::panel_f32`] or [`Isa::panel_bf16`].
     fn panel(isa: Isa, a: Rows<'_, Self>, b: &[Self], c: RowsMut<'_, f32>, add: bool);
 }
@@ -41,8 +45,6 @@ pub(crate) enum Layers {
 const OF_ONE_DECODER: &str = "a decoder keeps all keys in one type";
 
 impl Cell for f32 {
-    const SIDE: usize = 1;
-
     fn of(kept: &Layers) -> &[Vec<Self>] {
         let Layers::F32(layers) = kept else { unreachable!("{OF_ONE_DECODER}") };
         layers
@@ -55,6 +57,10 @@ impl Cell for f32 {
 
     fn keep(layers: Vec<Vec<Self>>) -> Layers {
         Layers::F32(layers)
+    }
+
+    fn buffers(memory: &Memory) -> &Buffers<Self> {
+        &memory.f32
     }
 
     #[inline(always)]
@@ -73,8 +79,6 @@ impl Cell for f32 {
 }
 
 impl Cell for u16 {
-    const SIDE: usize = 2;
-
     fn of(kept: &Layers) -> &[Vec<Self>] {
         let Layers::Bf16(layers) = kept else { unreachable!("{OF_ONE_DECODER}") };
         layers
@@ -87,6 +91,10 @@ impl Cell for u16 {
 
     fn keep(layers: Vec<Vec<Self>>) -> Layers {
         Layers::Bf16(layers)
+    }
+
+    fn buffers(memory: &Memory) -> &Buffers<Self> {
+        &memory.bf16
     }
 
     #[inline(always)]
@@ -181,7 +189,7 @@ impl Shape {
             let first = (block * BLOCK).saturating_sub(position);
             let rows = q.rows - first;
             let data = &queries[first * self.head_dim..];
-            let q = Rows { data, rows, stride: self.head_dim };
+            let q = Rows::new(data, rows, self.head_dim);
             for (index, panel) in keys.chunks(self.head_dim * PANEL).enumerate() {
                 let out = RowsMut { data: &mut scores[index * PANEL..], stride: BLOCK };
                 C::panel(self.isa, q, panel, out, false);
@@ -192,7 +200,7 @@ impl Shape {
                 true => self.weigh::<C, true>(scores, weights, visible, (states, mixed)),
                 false => self.weigh::<C, false>(scores, weights, visible, (states, mixed)),
             }
-            let weights = Rows { data: weights, rows, stride: BLOCK };
+            let weights = Rows::new(weights, rows, BLOCK);
             for (index, panel) in values.chunks(BLOCK * PANEL).enumerate() {
                 let out = RowsMut { data: &mut mixed[index * PANEL..], stride: width };
                 C::panel(self.isa, weights, panel, out, true);

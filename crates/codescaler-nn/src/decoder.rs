@@ -345,11 +345,7 @@ impl<'a, C: Cell> Pass<'a, C> {
             let span = &self.spans[sequence];
             let n = (span.len - at).min(start + rows - row);
             for head in 0..heads {
-                let q = Rows {
-                    data: &self.qkv[row * width + head * head_dim..],
-                    rows: n,
-                    stride: width,
-                };
+                let q = Rows::new(&self.qkv[row * width + head * head_dim..], n, width);
                 let keys = self.keys(layer, sequence, head * kv_heads / heads);
                 self.shape.attend(q, first + span.done + at, keys, &mut scratch.attention);
                 for index in 0..n {

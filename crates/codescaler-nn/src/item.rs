@@ -149,6 +149,25 @@ fn tokens(text: &TextEncoder, prompt: &str, program: &str) -> Result<Vec<u32>, S
     if tokens.is_empty() { Err(ScoreError::Empty) } else { Ok(tokens) }
 }
 
+/// Tokens that all items begin with, leaving each at least `kept` of its own; 0 for one item alone,
+/// which has nobody to share with.
+pub(crate) fn common_prefix(items: &[impl AsRef<[u32]>], kept: usize) -> usize {
+    let Some((first, others)) = items.split_first() else { return 0 };
+    let shortest = items.iter().map(|item| item.as_ref().len()).min().unwrap_or(0);
+    let same = |(a, b): &(&u32, &u32)| a == b;
+    let common = others
+        .iter()
+        .map(|item| first.as_ref().iter().zip(item.as_ref()).take_while(same).count())
+        .min();
+    common.unwrap_or(0).min(shortest.saturating_sub(kept))
+}
+
+/// Tokens that go through the decoder where what all items begin with is computed once.
+pub fn tokens_computed(items: &[impl AsRef<[u32]>]) -> usize {
+    let shared = common_prefix(items, 1);
+    shared + items.iter().map(|item| item.as_ref().len() - shared).sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::PathBuf;
@@ -164,6 +183,20 @@ mod tests {
     fn trimmed(prompt: &str, program: &str, limit: usize, policy: TooLong) -> Result<Item, String> {
         let item = Item::new(&encoder("qwen3"), (prompt, program), limit, policy);
         item.map_err(|error| error.to_string())
+    }
+
+    #[track_caller]
+    fn check_prefix(items: &[&[u32]], expected: usize) {
+        assert_eq!(common_prefix(items, 1), expected);
+    }
+
+    #[test]
+    fn a_prefix_leaves_every_item_a_token() {
+        check_prefix(&[&[1, 2, 3], &[1, 2, 4, 5]], 2);
+        check_prefix(&[&[1, 2], &[1, 2, 4, 5]], 1);
+        check_prefix(&[&[1, 2, 3], &[1, 2, 3, 4]], 2);
+        check_prefix(&[&[1, 2, 3]], 0);
+        check_prefix(&[], 0);
     }
 
     fn numbered(words: Range<usize>) -> String {

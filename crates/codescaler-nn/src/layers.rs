@@ -119,13 +119,7 @@ pub(crate) fn softmax_step<C: Cell, const FUSED: bool>(
     if visible < scores.len() {
         scores[visible..].fill(f32::NEG_INFINITY);
     }
-    let mut largest = [f32::NEG_INFINITY; LANES];
-    for chunk in scores.as_chunks::<LANES>().0 {
-        for (largest, score) in largest.iter_mut().zip(chunk) {
-            *largest = if *score > *largest { *score } else { *largest };
-        }
-    }
-    let max = largest.into_iter().fold(state.max, f32::max);
+    let max = state.max.max(largest(scores));
     let mut sums = [0.0; LANES];
     let chunks = scores.as_chunks::<LANES>().0.iter().zip(weights.as_chunks_mut::<LANES>().0);
     for (scores, weights) in chunks {
@@ -160,6 +154,28 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
             *sum += a * b;
         }
+    }
+    sum_lanes(sums)
+}
+
+/// The largest of all numbers, none of which is NaN.
+#[inline(always)]
+pub(crate) fn largest(x: &[f32]) -> f32 {
+    let mut largest = [f32::NEG_INFINITY; LANES];
+    for chunk in x.chunks(LANES) {
+        for (largest, x) in largest.iter_mut().zip(chunk) {
+            *largest = if *x > *largest { *x } else { *largest };
+        }
+    }
+    largest.into_iter().fold(f32::NEG_INFINITY, f32::max)
+}
+
+/// The sum of all numbers, in [`LANES`] partial sums.
+#[inline(always)]
+pub(crate) fn sum(x: &[f32]) -> f32 {
+    let mut sums = [0.0; LANES];
+    for chunk in x.chunks(LANES) {
+        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x);
     }
     sum_lanes(sums)
 }

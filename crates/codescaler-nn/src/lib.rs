@@ -32,7 +32,7 @@ pub use config::{DecoderConfig, Rope, RopeScaling};
 pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
 pub use generate::{Finish, Policy, Request, Sample};
 pub use identity::identify;
-pub use item::{Item, Part, TooLong, Trimmed};
+pub use item::{Item, Part, TooLong, Trimmed, tokens_computed};
 pub use kernel::{GROUP, Isa, Precision};
 pub use reward::{Kernels, Options, Progress, RewardModel};
 pub use sample::Sampling;

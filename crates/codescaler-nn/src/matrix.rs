@@ -170,11 +170,11 @@ impl Packed {
             let start = panel * panel_len;
             match (&self.panels, &*x) {
                 (Panels::F32(panels), Input::F32 { data, stride }) => {
-                    let x = Rows { data, rows, stride: *stride };
+                    let x = Rows::new(data, rows, *stride);
                     self.isa.panel_f32(x, &panels[start..][..panel_len], out, false);
                 }
                 (Panels::Bf16(panels), Input::Bf16 { data, stride }) => {
-                    let x = Rows { data, rows, stride: *stride };
+                    let x = Rows::new(data, rows, *stride);
                     self.isa.panel_bf16(x, &panels[start..][..panel_len], out, false);
                 }
                 (Panels::Int8(panels), Input::Int8(x)) => {
@@ -287,7 +287,7 @@ impl Int8Panel<'_> {
     ) {
         let groups = self.quads.chunks(GROUP * PANEL).zip(self.starts);
         for (group, (quads, start)) in groups.enumerate() {
-            let view = Rows { data: &x.bytes[group * GROUP..], rows, stride: x.stride };
+            let view = Rows::new(&x.bytes[group * GROUP..], rows, x.stride);
             isa.panel_int8(view, quads, start, RowsMut { data: sums, stride: PANEL });
             isa.wide(
                 #[inline(always)]

@@ -7,7 +7,7 @@ use std::thread;
 
 use crate::decoder::Decoder;
 use crate::error::{GroupError, LoadError, LoadErrorKind, ScoreError};
-use crate::item::{Item, TooLong};
+use crate::item::{Item, TooLong, common_prefix};
 use crate::kernel::{Isa, Precision};
 use crate::network::HeadKind;
 use crate::text::TextEncoder;
@@ -253,25 +253,16 @@ fn distinct<'a>(items: &[&'a Item]) -> Vec<Distinct<'a>> {
 fn groups<'a>(items: &[&'a Item]) -> [(usize, Vec<Distinct<'a>>); 2] {
     let (whole, trimmed) = distinct(items).into_iter().partition(|d| d.item.shares());
     let groups: [Vec<Distinct<'_>>; 2] = [whole, trimmed];
-    groups.map(|group| (common_prefix(&group), group))
+    groups.map(|group| {
+        let all: Vec<&[u32]> = group.iter().map(|d| d.tail(0)).collect();
+        // The last token is the one that is scored.
+        (common_prefix(&all, 1), group)
+    })
 }
 
 /// Tokens to compute for a group.
 fn tokens_of((shared, group): &(usize, Vec<Distinct<'_>>)) -> usize {
     shared + group.iter().map(|d| d.item.tokens().len() - shared).sum::<usize>()
-}
-
-/// How many tokens all items begin with, at least one short of each item: the last token is the
-/// one that is scored. 0 for one item alone, which has nobody to share with.
-fn common_prefix(items: &[Distinct<'_>]) -> usize {
-    let [first, others @ ..] = items else { return 0 };
-    let first = first.tail(0);
-    let common = |other: &Distinct<'_>| {
-        let same = first.iter().zip(other.tail(0)).take_while(|(a, b)| a == b).count();
-        same.min(other.tail(0).len() - 1)
-    };
-    let shortest = others.iter().map(common).min();
-    shortest.map_or(0, |shortest| shortest.min(first.len() - 1))
 }
 
 /// How many of the first items have at most `tokens_max` tokens together; 1 where that alone has
@@ -314,23 +305,6 @@ mod tests {
         let items: Vec<&Item> = items.iter().collect();
         let places: Vec<_> = distinct(&items).into_iter().map(|d| d.places).collect();
         assert_eq!(places, [vec![0, 2], vec![1], vec![3]]);
-    }
-
-    #[track_caller]
-    fn check_prefix(items: &[&[u32]], expected: usize) {
-        let items: Vec<Item> = items.iter().map(|tokens| item(tokens)).collect();
-        let items: Vec<Distinct<'_>> =
-            items.iter().map(|item| Distinct { item, places: vec![0] }).collect();
-        assert_eq!(common_prefix(&items), expected);
-    }
-
-    #[test]
-    fn a_prefix_leaves_every_item_a_token() {
-        check_prefix(&[&[1, 2, 3], &[1, 2, 4, 5]], 2);
-        check_prefix(&[&[1, 2], &[1, 2, 4, 5]], 1);
-        check_prefix(&[&[1, 2, 3], &[1, 2, 3, 4]], 2);
-        check_prefix(&[&[1, 2, 3]], 0);
-        check_prefix(&[], 0);
     }
 
     #[test]

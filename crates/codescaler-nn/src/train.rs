@@ -7,6 +7,7 @@
 
 mod adamw;
 mod attention;
+pub(crate) mod buffers;
 mod checkpoint;
 mod gemm;
 mod language;
@@ -24,6 +25,7 @@ use crate::kernel::{Isa, Precision};
 use crate::sample::uniform;
 use crate::weights::Weights;
 use adamw::Moments;
+use buffers::Memory;
 use gemm::Team;
 use layout::Layout;
 
@@ -54,6 +56,7 @@ pub struct Trainer {
     values: Vec<f32>,
     grads: Vec<f32>,
     moments: Moments,
+    memory: Memory,
     /// Updates so far.
     step: u64,
 }
@@ -114,6 +117,7 @@ impl Trainer {
             values: zeros(),
             grads: zeros(),
             moments: Moments { first: zeros(), second: zeros() },
+            memory: Memory::default(),
             step: 0,
             config,
             head,

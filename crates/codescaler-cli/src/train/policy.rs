@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use codescaler_nn::{
     AdamW, DecoderConfig, Message, Rope, RopeScaling, Schedule, TextEncoder, TrainHead, Trainer,
+    tokens_computed,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -109,7 +110,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     };
     let texts = options.texts.read(terminal)?;
     let groups = groups(&text, &texts, options.training.tokens_max)?;
-    let costs: Vec<usize> = groups.iter().map(|group| cost(group)).collect();
+    let costs: Vec<usize> = groups.iter().map(|group| tokens_computed(group)).collect();
     let steps = steps(&costs, options.training.tokens_per_step, options.epochs, options.seed);
     let tokens: usize = costs.iter().sum();
     terminal.print(&format!(
@@ -180,14 +181,6 @@ fn groups(
     });
     let all: Result<Vec<Vec<Vec<Vec<u32>>>>, Failure> = code.chain(programs).collect();
     Ok(all?.into_iter().flatten().filter(|group| !group.is_empty()).collect())
-}
-
-/// Tokens of a group that go through the decoder, about.
-pub(super) fn cost(items: &[Vec<u32>]) -> usize {
-    let Some((first, others)) = items.split_first() else { return 0 };
-    let same = |item: &Vec<u32>| first.iter().zip(item).take_while(|(a, b)| a == b).count();
-    let shared = others.iter().map(same).min().unwrap_or(0);
-    shared + items.iter().map(|item| item.len() - shared).sum::<usize>()
 }
 
 impl Training {

@@ -9,13 +9,14 @@ use codescaler::{
     prompt::reward_prompt,
     seed::{Rng, derive, digest},
 };
-use codescaler_nn::{Group, Item, Objective, Targets, TextEncoder, TooLong, TrainHead, Trainer};
+use codescaler_nn::{
+    Group, Item, Objective, Targets, TextEncoder, TooLong, TrainHead, Trainer, tokens_computed,
+};
 use rayon::prelude::*;
 use serde_json::json;
 
 use super::{
     RewardOptions, Training,
-    policy::cost,
     session::{Session, steps},
 };
 use crate::{
@@ -95,7 +96,7 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
     let mut trainer = Trainer::load(base, TrainHead::Score, &train).map_err(unusable)?;
     let text = TextEncoder::load(base, trainer.config().vocab).map_err(unusable)?;
     let learnt = read(terminal, decoder, &text, options.seed)?;
-    let costs: Vec<usize> = learnt.iter().map(|group| cost(&group.items)).collect();
+    let costs: Vec<usize> = learnt.iter().map(|group| tokens_computed(&group.items)).collect();
     let epochs = options.epochs.unwrap_or(1);
     let steps = steps(&costs, decoder.training.tokens_per_step, epochs, options.seed);
     let pairs: usize = learnt.iter().map(|group| group.pairs.len()).sum();

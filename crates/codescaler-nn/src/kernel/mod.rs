@@ -34,12 +34,30 @@ pub enum Precision {
     Int8,
 }
 
-/// A row-major view of `rows` rows of numbers, `stride` apart.
+/// The left side of a product: `rows` rows of numbers, `stride` apart. Numbers along K that fill
+/// 32 bits stand side by side, the next such group `step` further on: right behind it in
+/// [`Rows::new`], in another row where the columns of a panel are the rows.
 #[derive(Clone, Copy)]
 pub(crate) struct Rows<'a, T> {
     pub data: &'a [T],
     pub rows: usize,
     pub stride: usize,
+    pub step: usize,
+}
+
+impl<'a, T> Rows<'a, T> {
+    /// Numbers that fill 32 bits.
+    pub(crate) const SIDE: usize = 4 / size_of::<T>();
+
+    /// Row-major.
+    pub(crate) fn new(data: &'a [T], rows: usize, stride: usize) -> Self {
+        Self { data, rows, stride, step: Self::SIDE }
+    }
+
+    /// The first `rows` columns of a panel, (K / `SIDE`, `PANEL`, `SIDE`), as rows.
+    pub(crate) fn of_panel(data: &'a [T], rows: usize) -> Self {
+        Self { data, rows, stride: Self::SIDE, step: PANEL * Self::SIDE }
+    }
 }
 
 /// Where a product goes: rows of `PANEL` numbers, `stride` apart.
@@ -94,7 +112,7 @@ impl Isa {
     /// on nothing else, so a row's result does not depend on its neighbours.
     pub(crate) fn panel_f32(self, a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, add: bool) {
         let k = b.len() / PANEL;
-        check_door(a.rows, a.stride, a.data.len(), k, &c);
+        check_door(&a, k, &c);
         assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
         match self {
             Self::Portable => portable::panel_f32(a, b, c, add),
@@ -113,8 +131,8 @@ impl Isa {
     /// AVX-512 adds them as `vdpbf16ps` does (odd element first, subnormals flushed to zero).
     pub(crate) fn panel_bf16(self, a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
         let k = b.len() / PANEL;
-        check_door(a.rows, a.stride, a.data.len(), k, &c);
-        assert!(b.len() == k * PANEL && k.is_multiple_of(2), "a panel has whole pairs of rows");
+        check_door(&a, k, &c);
+        assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
         match self {
             Self::Portable => portable::panel_bf16(a, b, c, add),
             #[cfg(target_arch = "x86_64")]
@@ -137,8 +155,8 @@ impl Isa {
         c: RowsMut<'_, i32>,
     ) {
         let k = b.len() / PANEL;
-        check_door(a.rows, a.stride, a.data.len(), k, &c);
-        assert!(b.len() == k * PANEL && k.is_multiple_of(4), "a panel has whole quads of rows");
+        check_door(&a, k, &c);
+        assert_eq!(b.len(), k * PANEL, "a panel has whole rows");
         match self {
             Self::Portable => portable::panel_int8(a, b, start, c),
             #[cfg(target_arch = "x86_64")]
@@ -172,10 +190,13 @@ impl Isa {
 }
 
 /// The bounds that the unsafe kernels rely on, checked once per panel.
-fn check_door<T>(rows: usize, a_stride: usize, a_len: usize, k: usize, c: &RowsMut<'_, T>) {
-    assert!(k <= a_stride && PANEL <= c.stride, "rows overlap");
+fn check_door<A, C>(a: &Rows<'_, A>, k: usize, c: &RowsMut<'_, C>) {
+    let (rows, length, side) = (a.rows, a.data.len(), Rows::<A>::SIDE);
+    assert!(k.is_multiple_of(side), "K is in whole groups");
+    assert!(PANEL <= c.stride, "results overlap");
     if let Some(last) = rows.checked_sub(1) {
-        assert!(last * a_stride + k <= a_len, "{rows} rows of {k} do not fit {a_len} numbers");
+        let end = (k / side).checked_sub(1).map_or(0, |group| group * a.step + side);
+        assert!(last * a.stride + end <= length, "{rows} rows of {k} do not fit {length} numbers");
         assert!(last * c.stride + PANEL <= c.data.len(), "{rows} results do not fit");
     }
 }

@@ -45,10 +45,10 @@ proptest! {
         }).collect();
         for isa in available() {
             let mut c = start.clone();
-            let view = Rows { data: &a[offset..], rows, stride };
+            let view = Rows::new(&a[offset..], rows, stride);
             isa.panel_f32(view, &b, RowsMut { data: &mut c[offset..], stride: c_stride }, add);
             let mut half_c = start.clone();
-            let view = Rows { data: &half_a[offset..], rows, stride };
+            let view = Rows::new(&half_a[offset..], rows, stride);
             isa.panel_bf16(view, &pair_b, RowsMut { data: &mut half_c[offset..], stride: c_stride }, add);
             for (i, (&got, &before)) in c[offset..].iter().zip(&start[offset..]).enumerate() {
                 let (row, column) = (i / c_stride, i % c_stride);
@@ -79,18 +79,43 @@ proptest! {
         let half_b: Vec<u16> = b.iter().map(|x| to_bf16(*x)).collect();
         for isa in available() {
             let (mut all, mut one) = (vec![0.0; rows * PANEL], vec![0.0; PANEL]);
-            isa.panel_f32(Rows { data: &a, rows, stride: k }, &b, RowsMut { data: &mut all, stride: PANEL }, false);
+            isa.panel_f32(Rows::new(&a, rows, k), &b, RowsMut { data: &mut all, stride: PANEL }, false);
             for row in 0..rows {
-                let view = Rows { data: &a[row * k..], rows: 1, stride: k };
+                let view = Rows::new(&a[row * k..], 1, k);
                 isa.panel_f32(view, &b, RowsMut { data: &mut one, stride: PANEL }, false);
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
-            isa.panel_bf16(Rows { data: &half_a, rows, stride: k }, &half_b, RowsMut { data: &mut all, stride: PANEL }, false);
+            isa.panel_bf16(Rows::new(&half_a, rows, k), &half_b, RowsMut { data: &mut all, stride: PANEL }, false);
             for row in 0..rows {
-                let view = Rows { data: &half_a[row * k..], rows: 1, stride: k };
+                let view = Rows::new(&half_a[row * k..], 1, k);
                 isa.panel_bf16(view, &half_b, RowsMut { data: &mut one, stride: PANEL }, false);
                 prop_assert_eq!(&one, &all[row * PANEL..][..PANEL]);
             }
+        }
+    }
+
+    /// The columns of a panel as rows give the same bits as the same rows in a line.
+    #[test]
+    fn columns_of_a_panel_can_be_rows(rows in 1usize..=PANEL, pairs in 1usize..40, seed: u64) {
+        let k = 2 * pairs;
+        let (a, b) = (numbers(seed, k * PANEL), numbers(seed ^ 1, k * PANEL));
+        let half = |x: &[f32]| x.iter().map(|x| to_bf16(*x)).collect::<Vec<u16>>();
+        let (half_a, half_b) = (half(&a), half(&b));
+        let line = |at: &dyn Fn(usize, usize) -> usize| {
+            let places = (0..rows).flat_map(|row| (0..k).map(move |j| (row, j)));
+            places.map(|(row, j)| at(row, j)).collect::<Vec<usize>>()
+        };
+        let lines: Vec<f32> = line(&|row, j| j * PANEL + row).iter().map(|i| a[*i]).collect();
+        let pairs = line(&|row, j| (j / 2 * PANEL + row) * 2 + j % 2);
+        let half_lines: Vec<u16> = pairs.iter().map(|i| half_a[*i]).collect();
+        for isa in available() {
+            let (mut got, mut want) = (vec![0.0; rows * PANEL], vec![0.0; rows * PANEL]);
+            isa.panel_f32(Rows::of_panel(&a, rows), &b, RowsMut { data: &mut got, stride: PANEL }, false);
+            isa.panel_f32(Rows::new(&lines, rows, k), &b, RowsMut { data: &mut want, stride: PANEL }, false);
+            prop_assert_eq!(&got, &want, "{:?}", isa);
+            isa.panel_bf16(Rows::of_panel(&half_a, rows), &half_b, RowsMut { data: &mut got, stride: PANEL }, false);
+            isa.panel_bf16(Rows::new(&half_lines, rows, k), &half_b, RowsMut { data: &mut want, stride: PANEL }, false);
+            prop_assert_eq!(&got, &want, "{:?}", isa);
         }
     }
 
@@ -108,7 +133,7 @@ proptest! {
         let start = std::array::from_fn(|column| (seed >> column) as i32);
         for isa in available() {
             let mut c = vec![7; offset + rows * c_stride];
-            let view = Rows { data: &a[offset..], rows, stride };
+            let view = Rows::new(&a[offset..], rows, stride);
             isa.panel_int8(view, &b, &start, RowsMut { data: &mut c[offset..], stride: c_stride });
             for (i, &got) in c[offset..].iter().enumerate() {
                 let (row, column) = (i / c_stride, i % c_stride);
@@ -135,10 +160,10 @@ proptest! {
         let (half_a, half_b) = (half(&a), half(&b));
         let product = |isa: Isa| {
             let mut c = vec![1.0; rows * PANEL];
-            let view = Rows { data: &a, rows, stride: k };
+            let view = Rows::new(&a, rows, k);
             isa.panel_f32(view, &b, RowsMut { data: &mut c, stride: PANEL }, true);
             let mut half_c = vec![1.0; rows * PANEL];
-            let view = Rows { data: &half_a, rows, stride: k };
+            let view = Rows::new(&half_a, rows, k);
             isa.panel_bf16(view, &half_b, RowsMut { data: &mut half_c, stride: PANEL }, true);
             [c, half_c].concat()
         };

@@ -18,6 +18,7 @@ const BLOCK: usize = 128;
 struct Tile<A, B, C, S> {
     a: *const A,
     a_stride: usize,
+    a_step: usize,
     b: *const B,
     k: usize,
     c: *mut C,
@@ -37,6 +38,7 @@ macro_rules! by_tiles {
                 // SAFETY: `row < a.rows`, and the door checked that all rows lie in `a` and `c`.
                 a: unsafe { $a.data.as_ptr().add(row * $a.stride) },
                 a_stride: $a.stride,
+                a_step: $a.step,
                 b: $b.as_ptr(),
                 k,
                 // SAFETY: as above.
@@ -80,9 +82,9 @@ pub(crate) fn panel_f32_avx2(a: Rows<'_, f32>, b: &[f32], c: RowsMut<'_, f32>, a
 }
 
 /// [`by_tiles`] after widening, exactly: a block of the panel once, and the rows of a tile as they
-/// meet it. `$zero` is that of the wider type.
+/// meet it. `$zero` is that of the wider type, `$side` what [`Rows::SIDE`] says of the narrower.
 macro_rules! by_wider_tiles {
-    ($kernel:ident, $zero:literal, $a:ident, $b:ident, $c:ident, $add:expr,
+    ($kernel:ident, $zero:literal, $side:literal, $a:ident, $b:ident, $c:ident, $add:expr,
      $wider_a:expr, $wider_b:expr) => {{
         let mut wide_b = [$zero; BLOCK * PANEL];
         let mut wide_a = [$zero; BLOCK * TILE_256];
@@ -101,12 +103,16 @@ macro_rules! by_wider_tiles {
                     #[inline(always)]
                     || {
                         for (index, wide) in wide_a.chunks_mut(BLOCK).take(rows).enumerate() {
-                            let a = &$a.data[(row + index) * $a.stride..][start..end];
-                            wide.iter_mut().zip(a).for_each(|(wide, a)| *wide = $wider_a(*a));
+                            let a = &$a.data[(row + index) * $a.stride..];
+                            let groups = wide.chunks_mut($side).take((end - start) / $side);
+                            for (group, wide) in (start / $side..).zip(groups) {
+                                let a = &a[group * $a.step..][..$side];
+                                wide.iter_mut().zip(a).for_each(|(wide, a)| *wide = $wider_a(*a));
+                            }
                         }
                     },
                 );
-                let a = Rows { data: &wide_a, rows, stride: BLOCK };
+                let a = Rows::new(&wide_a, rows, BLOCK);
                 let c = RowsMut { data: &mut $c.data[row * $c.stride..], stride: $c.stride };
                 by_tiles!($kernel, TILE_256, [1 2 3 4 5], a, b, c, $add || start > 0);
             }
@@ -115,7 +121,7 @@ macro_rules! by_wider_tiles {
 }
 
 pub(crate) fn panel_bf16_avx2(a: Rows<'_, u16>, b: &[u16], c: RowsMut<'_, f32>, add: bool) {
-    by_wider_tiles!(tile_f32_256, 0.0, a, b, c, add, from_bf16, wider_pairs);
+    by_wider_tiles!(tile_f32_256, 0.0, 2, a, b, c, add, from_bf16, wider_pairs);
 }
 
 /// AVX2 multiplies bytes only with sums that saturate, so bytes become 16 bits wide.
@@ -128,7 +134,7 @@ pub(crate) fn panel_int8_avx2(
     for row in c.data.chunks_mut(c.stride).take(a.rows) {
         row[..PANEL].copy_from_slice(start);
     }
-    by_wider_tiles!(tile_int16_256, 0, a, b, c, true, i16::from, wider_quads);
+    by_wider_tiles!(tile_int16_256, 0, 4, a, b, c, true, i16::from, wider_quads);
 }
 
 /// (K / 2, `PANEL`, 2) in bfloat16 to (K, `PANEL`) in f32.
@@ -175,7 +181,7 @@ unsafe fn tile_f32_512<const M: usize>(t: Tile<f32, f32, f32, bool>) {
             let b0 = _mm512_loadu_ps(t.b.add(k * PANEL));
             let b1 = _mm512_loadu_ps(t.b.add(k * PANEL + 16));
             for (row, sum) in sums.iter_mut().enumerate() {
-                let a = _mm512_set1_ps(*t.a.add(row * t.a_stride + k));
+                let a = _mm512_set1_ps(*t.a.add(row * t.a_stride + k * t.a_step));
                 sum[0] = _mm512_fmadd_ps(a, b0, sum[0]);
                 sum[1] = _mm512_fmadd_ps(a, b1, sum[1]);
             }
@@ -204,7 +210,7 @@ unsafe fn tile_bf16_512<const M: usize>(t: Tile<u16, u16, f32, bool>) {
             let b0 = load_pairs_512(t.b.add(pair * 2 * PANEL));
             let b1 = load_pairs_512(t.b.add(pair * 2 * PANEL + 32));
             for (row, sum) in sums.iter_mut().enumerate() {
-                let a = t.a.add(row * t.a_stride + 2 * pair).cast::<i32>().read_unaligned();
+                let a = t.a.add(row * t.a_stride + pair * t.a_step).cast::<i32>().read_unaligned();
                 let a = as_pairs_512(_mm512_set1_epi32(a));
                 sum[0] = _mm512_dpbf16_ps(sum[0], a, b0);
                 sum[1] = _mm512_dpbf16_ps(sum[1], a, b1);
@@ -251,7 +257,7 @@ unsafe fn tile_f32_256<const M: usize>(t: Tile<f32, f32, f32, bool>) {
                 let b0 = _mm256_loadu_ps(t.b.add(k * PANEL + half));
                 let b1 = _mm256_loadu_ps(t.b.add(k * PANEL + half + 8));
                 for (row, sum) in sums.iter_mut().enumerate() {
-                    let a = _mm256_set1_ps(*t.a.add(row * t.a_stride + k));
+                    let a = _mm256_set1_ps(*t.a.add(row * t.a_stride + k * t.a_step));
                     sum[0] = _mm256_fmadd_ps(a, b0, sum[0]);
                     sum[1] = _mm256_fmadd_ps(a, b1, sum[1]);
                 }
@@ -281,7 +287,7 @@ unsafe fn tile_int8_512<const M: usize>(t: Tile<u8, i8, i32, &[i32; PANEL]>) {
             let b0 = _mm512_loadu_si512(t.b.add(quad * 4 * PANEL).cast());
             let b1 = _mm512_loadu_si512(t.b.add(quad * 4 * PANEL + 64).cast());
             for (row, sum) in sums.iter_mut().enumerate() {
-                let a = t.a.add(row * t.a_stride + 4 * quad).cast::<i32>().read_unaligned();
+                let a = t.a.add(row * t.a_stride + quad * t.a_step).cast::<i32>().read_unaligned();
                 let a = _mm512_set1_epi32(a);
                 sum[0] = _mm512_dpbusd_epi32(sum[0], a, b0);
                 sum[1] = _mm512_dpbusd_epi32(sum[1], a, b1);
@@ -314,7 +320,8 @@ unsafe fn tile_int16_256<const M: usize>(t: Tile<i16, i16, i32, bool>) {
                 let b = t.b.add((pair * PANEL + half) * 2);
                 let b = [_mm256_loadu_si256(b.cast()), _mm256_loadu_si256(b.add(16).cast())];
                 for (row, sum) in sums.iter_mut().enumerate() {
-                    let a = t.a.add(row * t.a_stride + 2 * pair).cast::<i32>().read_unaligned();
+                    let a =
+                        t.a.add(row * t.a_stride + pair * t.a_step).cast::<i32>().read_unaligned();
                     let a = _mm256_set1_epi32(a);
                     sum[0] = _mm256_add_epi32(sum[0], _mm256_madd_epi16(a, b[0]));
                     sum[1] = _mm256_add_epi32(sum[1], _mm256_madd_epi16(a, b[1]));

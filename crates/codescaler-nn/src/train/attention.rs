@@ -7,7 +7,8 @@
 use std::f32::consts::{LN_2, LOG2_E};
 use std::ops::Range;
 
-use super::gemm::{Team, round};
+use super::buffers::{Buffer, Memory};
+use super::gemm::{Team, pack, pack_turned, round};
 use crate::attention::Cell;
 use crate::config::DecoderConfig;
 use crate::kernel::{PANEL, Rows, RowsMut};
@@ -32,8 +33,9 @@ impl Tree {
 }
 
 /// What attention of one layer needs beside its input.
-pub(crate) struct Attention<'a> {
+pub(crate) struct Attention<'a, 'm> {
     pub team: Team,
+    pub memory: &'m Memory,
     pub config: &'a DecoderConfig,
     /// Cosines and sines of all positions, (positions, D / 2) each.
     pub rotary: &'a (Vec<f32>, Vec<f32>),
@@ -46,7 +48,7 @@ struct Job<'a, C> {
     tree: &'a Tree,
     head: usize,
     /// (the tree's rows, `width`)
-    out: Vec<C>,
+    out: Buffer<'a, C>,
     /// Gradients of the norms' weights, of queries and of keys.
     dnorms: [Vec<f32>; 2],
 }
@@ -83,7 +85,7 @@ struct Block<'a, C> {
     first: usize,
 }
 
-impl Attention<'_> {
+impl<'m> Attention<'_, 'm> {
     fn width(&self) -> usize {
         (self.config.heads + 2 * self.config.kv_heads) * self.config.head_dim
     }
@@ -99,18 +101,15 @@ impl Attention<'_> {
     }
 
     /// (T, q + 2 kv) of projections, before norm and rotation, to (T, q).
-    pub(crate) fn forward<C: Cell>(&self, trees: &[Tree], qkv: &[C]) -> Vec<C> {
+    pub(crate) fn forward<C: Cell>(&self, trees: &[Tree], qkv: &[C]) -> Buffer<'m, C> {
         let (group, d) = (self.group(), self.config.head_dim);
         let mut jobs = self.jobs(trees, group * d);
         self.team.each(jobs.iter_mut(), |job| self.forward_head(qkv, job));
         let q = self.config.heads * d;
-        let mut out = vec![C::default(); qkv.len() / self.width() * q];
-        for job in &jobs {
-            let rows = out[job.tree.rows().start * q..].chunks_mut(q);
-            for (row, piece) in rows.zip(job.out.chunks(group * d)) {
-                row[job.head * group * d..][..group * d].copy_from_slice(piece);
-            }
-        }
+        let mut out = self.memory.cells(qkv.len() / self.width() * q);
+        self.gather_heads(&jobs, &mut out, |row, head, piece| {
+            row[head * group * d..][..group * d].copy_from_slice(piece);
+        });
         out
     }
 
@@ -122,21 +121,20 @@ impl Attention<'_> {
         qkv: &[C],
         dout: &[C],
         mut dnorms: Option<[&mut [f32]; 2]>,
-    ) -> Vec<C> {
-        let (group, d, width) = (self.group(), self.config.head_dim, self.width());
+    ) -> Buffer<'m, C> {
+        let (group, d) = (self.group(), self.config.head_dim);
         let mut jobs = self.jobs(trees, (group + 2) * d);
         self.team.each(jobs.iter_mut(), |job| self.backward_head(qkv, dout, job));
-        let mut dqkv = vec![C::default(); qkv.len()];
-        for job in &jobs {
-            let rows = dqkv[job.tree.rows().start * width..].chunks_mut(width);
-            for (row, piece) in rows.zip(job.out.chunks((group + 2) * d)) {
-                let (queries, keys) = piece.split_at(group * d);
-                row[job.head * group * d..][..group * d].copy_from_slice(queries);
-                for (index, piece) in keys.chunks(d).enumerate() {
-                    row[self.key_column(job.head) + index * self.config.kv_heads * d..][..d]
-                        .copy_from_slice(piece);
-                }
+        let mut dqkv = self.memory.cells(qkv.len());
+        self.gather_heads(&jobs, &mut dqkv, |row, head, piece| {
+            let (queries, keys) = piece.split_at(group * d);
+            row[head * group * d..][..group * d].copy_from_slice(queries);
+            for (index, piece) in keys.chunks(d).enumerate() {
+                row[self.key_column(head) + index * self.config.kv_heads * d..][..d]
+                    .copy_from_slice(piece);
             }
+        });
+        for job in &jobs {
             for (sum, part) in dnorms.iter_mut().flatten().zip(&job.dnorms) {
                 sum.iter_mut().zip(part).for_each(|(sum, part)| *sum += part);
             }
@@ -144,12 +142,40 @@ impl Attention<'_> {
         dqkv
     }
 
-    fn jobs<'a, C: Cell>(&self, trees: &'a [Tree], width: usize) -> Vec<Job<'a, C>> {
+    /// Puts what the jobs wrote side by side: `put` gets a row of `out`, a key head and the row
+    /// that its job wrote. Trees stand in `out` one behind the other.
+    fn gather_heads<C: Cell>(
+        &self,
+        jobs: &[Job<'_, C>],
+        out: &mut [C],
+        put: impl Fn(&mut [C], usize, &[C]) + Sync,
+    ) {
+        let rows = jobs.last().map_or(0, |job| job.tree.rows().end);
+        let width = out.len() / rows.max(1);
+        let mut rest = out;
+        let trees = jobs.chunks(self.config.kv_heads).map(|jobs| {
+            let (own, after) =
+                std::mem::take(&mut rest).split_at_mut(jobs[0].tree.rows().len() * width);
+            rest = after;
+            (jobs, own)
+        });
+        let trees: Vec<_> = trees.collect();
+        self.team.each(trees.into_iter(), |(jobs, out)| {
+            for job in jobs {
+                let pieces = job.out.chunks(job.out.len() / job.tree.rows().len());
+                for (row, piece) in out.chunks_mut(width).zip(pieces) {
+                    put(row, job.head, piece);
+                }
+            }
+        });
+    }
+
+    fn jobs<'t, C: Cell>(&'t self, trees: &'t [Tree], width: usize) -> Vec<Job<'t, C>> {
         let heads = trees.iter().flat_map(|tree| (0..self.config.kv_heads).map(move |h| (tree, h)));
-        let job = |(tree, head): (&'a Tree, usize)| Job {
+        let job = |(tree, head): (&'t Tree, usize)| Job {
             tree,
             head,
-            out: vec![C::default(); tree.rows().len() * width],
+            out: self.memory.cells(tree.rows().len() * width),
             dnorms: [(); 2].map(|()| vec![0.0; self.config.head_dim]),
         };
         heads.map(job).collect()
@@ -212,15 +238,20 @@ impl Attention<'_> {
     ) {
         let (d, half) = (self.config.head_dim, self.config.head_dim / 2);
         let mut dy = vec![0.0; d];
-        for (index, (x, dx)) in x.chunks(d).zip(dx.chunks_mut(d)).enumerate() {
-            let at = (position + index) * half;
-            rotate_back(dx, &self.rotary.0[at..][..half], &self.rotary.1[at..][..half]);
-            if let Some(norms) = self.qk_norms {
-                dy.copy_from_slice(dx);
-                dx.fill(0.0);
-                rms_norm_backward((x, norms[norm], self.config.norm_eps), &dy, dx, dnorm);
-            }
-        }
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                for (index, (x, dx)) in x.chunks(d).zip(dx.chunks_mut(d)).enumerate() {
+                    let at = (position + index) * half;
+                    rotate_back(dx, &self.rotary.0[at..][..half], &self.rotary.1[at..][..half]);
+                    if let Some(norms) = self.qk_norms {
+                        dy.copy_from_slice(dx);
+                        dx.fill(0.0);
+                        rms_norm_backward((x, norms[norm], self.config.norm_eps), &dy, dx, dnorm);
+                    }
+                }
+            },
+        );
     }
 
     fn segment<C: Cell>(
@@ -239,11 +270,24 @@ impl Attention<'_> {
         Segment {
             rows,
             position,
-            keys: Packed::of(&keys, d),
-            values: Packed::of(&values, d),
+            keys: self.packed(&keys),
+            values: self.packed(&values),
             dkeys: vec![0.0; room],
             dvalues: vec![0.0; room],
         }
+    }
+
+    /// `x`: (tokens, D).
+    fn packed<C: Cell>(&self, x: &[f32]) -> Packed<C> {
+        let d = self.config.head_dim;
+        let cells: Vec<C> = self.rounded(x);
+        let k = d.next_multiple_of(C::SIDE);
+        let tokens = (x.len() / d).next_multiple_of(PANEL);
+        let mut by_token = vec![C::default(); tokens * k];
+        for (panel, cells) in by_token.chunks_mut(PANEL * k).zip(cells.chunks(PANEL * d)) {
+            pack_turned(cells, d, panel);
+        }
+        Packed { by_token, by_dim: self.panels((&cells, d), 0..d, tokens, |x| x) }
     }
 
     /// The queries of head `head` of a segment, placed and scaled, and as they were before.
@@ -288,10 +332,10 @@ impl Attention<'_> {
                     for block in blocks(&queries, d, before.as_deref(), own) {
                         let weights = self.weigh(&block);
                         let stride = weights.len() / block.rows;
-                        let cells: Vec<C> = weights.iter().map(|x| C::round(*x)).collect();
+                        let cells: Vec<C> = self.rounded(&weights);
                         let mut mixed = vec![0.0; block.rows * padded];
                         for (seen, at) in block.seen() {
-                            let a = Rows { data: &cells[at.start..], rows: block.rows, stride };
+                            let a = Rows::new(&cells[at.start..], block.rows, stride);
                             self.by_dim(a, &seen.values, at.len(), &mut mixed);
                         }
                         let first = own.rows.start - start + block.first;
@@ -312,7 +356,7 @@ impl Attention<'_> {
         let d = self.config.head_dim;
         let stride: usize = block.seen().map(|(_, at)| at.len()).sum();
         let mut scores = vec![0.0; block.rows * stride];
-        let queries = Rows { data: block.queries, rows: block.rows, stride: d };
+        let queries = Rows::new(block.queries, block.rows, d);
         for (seen, at) in block.seen() {
             self.by_token(queries, &seen.keys, (at, stride), &mut scores);
         }
@@ -425,7 +469,7 @@ impl Attention<'_> {
             let dcells: Vec<C> = self.rounded(dmixed);
             let mut dweights = vec![0.0; weights.len()];
             for (seen, at) in block.seen() {
-                let a = Rows { data: &dcells, rows, stride: d };
+                let a = Rows::new(&dcells, rows, d);
                 self.by_token(a, &seen.values, (at, stride), &mut dweights);
             }
             // The gradient of a softmax: weights (dweights - their weighted mean).
@@ -442,36 +486,53 @@ impl Attention<'_> {
             let cells: Vec<C> = self.rounded(&dscores);
             let mut dq = vec![0.0; rows * padded];
             for (seen, at) in block.seen() {
-                let a = Rows { data: &cells[at.start..], rows, stride };
+                let a = Rows::new(&cells[at.start..], rows, stride);
                 self.by_dim(a, &seen.keys, at.len(), &mut dq);
             }
             let scale = 1.0 / (d as f32).sqrt();
             dq.iter_mut().for_each(|x| *x *= scale);
             dq.chunks(padded).for_each(|row| dqueries.extend_from_slice(&row[..d]));
             // Keys and values gather over the rows of the block.
+            let k = rows.next_multiple_of(C::SIDE);
             let places: Vec<Range<usize>> = block.seen().map(|(_, at)| at).collect();
-            let queries = panels_over_columns(block.queries, d);
-            let dmixed = panels_over_columns(&dcells, d);
-            let weights: Vec<C> = self.rounded(&weights);
+            let queries = self.panels((block.queries, d), 0..d, k, |x| x);
+            let dmixed = self.panels((&dcells, d), 0..d, k, |x| x);
             let segments = before.iter_mut().map(|segment| &mut **segment).chain([&mut *own]);
             for (segment, at) in segments.zip(places) {
-                let weights = columns(&weights, stride, at.clone());
-                self.gather(&weights, &dmixed, &mut segment.dvalues);
-                self.gather(&columns(&cells, stride, at), &queries, &mut segment.dkeys);
+                let weights = self.panels((&weights, stride), at.clone(), k, C::round);
+                self.gather(&weights, &dmixed, k, &mut segment.dvalues);
+                let dscores = self.panels((&cells, stride), at, k, |x| x);
+                self.gather(&dscores, &queries, k, &mut segment.dkeys);
             }
         }
         dqueries
     }
 
-    /// `out += a B`, (tokens, D), where `a` is (tokens, rows) and B (rows, D), packed.
-    fn gather<C: Cell>(&self, a: &[C], b: &[C], out: &mut [f32]) {
+    /// `out += a^T B`, (tokens, D), where `a` is (K, tokens) and B (K, D), both packed.
+    fn gather<C: Cell>(&self, a: &[C], b: &[C], k: usize, out: &mut [f32]) {
         let padded = self.padded();
-        let k = b.len() / padded;
-        let a = Rows { data: a, rows: a.len() / k, stride: k };
-        for (index, panel) in b.chunks(k * PANEL).enumerate() {
-            let out = RowsMut { data: &mut out[index * PANEL..], stride: padded };
-            C::panel(self.team.isa, a, panel, out, true);
+        for (a, out) in a.chunks(k * PANEL).zip(out.chunks_mut(PANEL * padded)) {
+            for (index, b) in b.chunks(k * PANEL).enumerate() {
+                let out = RowsMut { data: &mut out[index * PANEL..], stride: padded };
+                C::panel(self.team.isa, Rows::of_panel(a, PANEL), b, out, true);
+            }
         }
+    }
+
+    /// The columns `at` of `x`, rows of `stride` numbers, as panels along the rows, which are
+    /// filled up to `k`.
+    fn panels<T: Copy, C: Cell>(
+        &self,
+        (x, stride): (&[T], usize),
+        at: Range<usize>,
+        k: usize,
+        cell: impl Fn(T) -> C + Copy,
+    ) -> Vec<C> {
+        let mut out = vec![C::default(); at.len().next_multiple_of(PANEL) * k];
+        for (start, panel) in at.clone().step_by(PANEL).zip(out.chunks_mut((PANEL * k).max(1))) {
+            pack(self.team.isa, (x, stride), start..at.end.min(start + PANEL), panel, cell);
+        }
+        out
     }
 }
 
@@ -501,57 +562,6 @@ impl<'a, C> Block<'a, C> {
         let own = (self.own, before..before + own);
         self.before.map(|segment| (segment, 0..before)).into_iter().chain([own])
     }
-}
-
-impl<C: Cell> Packed<C> {
-    /// `x`: (tokens, D).
-    fn of(x: &[f32], d: usize) -> Self {
-        let cells: Vec<C> = x.iter().map(|x| C::round(*x)).collect();
-        let k = d.next_multiple_of(C::SIDE);
-        let tokens = x.len() / d;
-        let mut by_token = vec![C::default(); tokens.next_multiple_of(PANEL) * k];
-        for (panel, cells) in by_token.chunks_mut(PANEL * k).zip(cells.chunks(PANEL * d)) {
-            for (column, cells) in cells.chunks(d).enumerate() {
-                let out = panel[column * C::SIDE..].chunks_mut(PANEL * C::SIDE);
-                for (out, cells) in out.zip(cells.chunks(C::SIDE)) {
-                    out[..cells.len()].copy_from_slice(cells);
-                }
-            }
-        }
-        Self { by_token, by_dim: panels_over_columns(&cells, d) }
-    }
-}
-
-/// (rows, D) as panels over D; rows are filled up to a whole number of panels.
-fn panels_over_columns<C: Cell>(x: &[C], d: usize) -> Vec<C> {
-    let k = (x.len() / d).next_multiple_of(PANEL);
-    let mut out = vec![C::default(); d.next_multiple_of(PANEL) * k];
-    for (row, x) in x.chunks(d).enumerate() {
-        for (x, panel) in x.chunks(PANEL).zip(out.chunks_mut(PANEL * k)) {
-            let panel = &mut panel[row / C::SIDE * PANEL * C::SIDE + row % C::SIDE..];
-            panel.iter_mut().step_by(C::SIDE).zip(x).for_each(|(out, x)| *out = *x);
-        }
-    }
-    out
-}
-
-/// The columns `at`, whole panels of them, of rows of `stride` numbers as rows, which are filled up
-/// to whole panels.
-fn columns<C: Cell>(x: &[C], stride: usize, at: Range<usize>) -> Vec<C> {
-    let k = (x.len() / stride).next_multiple_of(PANEL);
-    let mut out = vec![C::default(); at.len() * k];
-    for (index, out) in out.chunks_mut(PANEL * k).enumerate() {
-        // Square pieces stay in the nearest cache while they are turned.
-        for (first, rows) in x.chunks(PANEL * stride).enumerate() {
-            for (row, x) in rows.chunks(stride).enumerate() {
-                let x = &x[at.start + index * PANEL..][..PANEL];
-                for (column, x) in x.iter().enumerate() {
-                    out[column * k + first * PANEL + row] = *x;
-                }
-            }
-        }
-    }
-    out
 }
 
 /// Writes rows of `d` numbers at `column` of rows of `width`, rounded.

@@ -2,7 +2,9 @@
 //! same kernels that scoring uses.
 
 use std::num::NonZeroUsize;
+use std::ops::Range;
 
+use super::buffers::{Buffer, Memory};
 use crate::attention::Cell;
 use crate::kernel::{Isa, PANEL, Rows, RowsMut};
 use crate::parallel;
@@ -11,6 +13,10 @@ use crate::parallel;
 const ROWS_MAX: usize = 96;
 /// The tallest tile of any kernel.
 const ROWS_STEP: usize = 12;
+/// Panels whose columns are one thread's rows in [`Panels::multiply_turned`].
+const PANELS_MAX: usize = 2;
+/// Numbers along K that stay in the nearest cache while [`Panels::multiply_turned`] uses them.
+const DEPTH: usize = 256;
 
 /// Who computes.
 #[derive(Debug, Clone, Copy)]
@@ -37,82 +43,150 @@ impl Team {
 
 /// The right side B of a product, (K, N), as panels of (K / `SIDE`, `PANEL`, `SIDE`). K and N are
 /// filled up with zeros.
-pub(crate) struct Panels<C> {
-    data: Vec<C>,
+pub(crate) struct Panels<'a, C> {
+    team: Team,
+    data: Buffer<'a, C>,
     /// K, a multiple of `SIDE`.
     pub k: usize,
     n: usize,
 }
 
-impl<C: Cell> Panels<C> {
-    /// B is `x`, (K, N).
-    pub(crate) fn of(team: Team, x: &[C], n: usize) -> Self {
-        let rows = x.len() / n;
-        let k = rows.next_multiple_of(C::SIDE);
-        let mut data = vec![C::default(); n.div_ceil(PANEL) * PANEL * k];
+impl<'a, C: Cell> Panels<'a, C> {
+    /// B is `x`, (K, N), whose rows are `stride` apart.
+    pub(crate) fn of(team: Team, memory: &'a Memory, (x, stride): (&[C], usize), n: usize) -> Self {
+        let k = (x.len() / stride).next_multiple_of(C::SIDE);
+        let mut data = memory.cells(n.div_ceil(PANEL) * PANEL * k);
         team.each(data.chunks_mut(PANEL * k).enumerate(), |(index, panel)| {
             let columns = index * PANEL..n.min((index + 1) * PANEL);
-            team.isa.wide(
-                #[inline(always)]
-                || {
-                    let out = panel.chunks_exact_mut(PANEL * C::SIDE);
-                    for (out, rows) in out.zip(x.chunks(C::SIDE * n)) {
-                        for (side, row) in rows.chunks(n).enumerate() {
-                            let out = out[side..].iter_mut().step_by(C::SIDE);
-                            out.zip(&row[columns.clone()]).for_each(|(out, x)| *out = *x);
-                        }
-                    }
-                },
-            );
+            pack(team.isa, (x, stride), columns, panel, |x| x);
         });
-        Self { data, k, n }
+        Self { team, data, k, n }
     }
 
     /// B is the transpose of `x`, (N, K).
-    pub(crate) fn of_transposed(team: Team, x: &[C], columns: usize) -> Self {
+    pub(crate) fn of_transposed(team: Team, memory: &'a Memory, x: &[C], columns: usize) -> Self {
         let (k, n) = (columns.next_multiple_of(C::SIDE), x.len() / columns);
-        let mut data = vec![C::default(); n.div_ceil(PANEL) * PANEL * k];
+        let mut data = memory.cells(n.div_ceil(PANEL) * PANEL * k);
         let items = data.chunks_mut(PANEL * k).zip(x.chunks(PANEL * columns));
-        team.each(items, |(panel, x)| {
-            for (column, x) in x.chunks(columns).enumerate() {
-                let out = panel[column * C::SIDE..].chunks_mut(PANEL * C::SIDE);
-                for (out, x) in out.zip(x.chunks(C::SIDE)) {
-                    out[..x.len()].copy_from_slice(x);
-                }
-            }
-        });
-        Self { data, k, n }
+        team.each(items, |(panel, x)| pack_turned(x, columns, panel));
+        Self { team, data, k, n }
     }
 
     /// `a B` for the rows of `a`, (M, K): `write` gets a piece of a row of `out`, (M, N), and the
     /// sums that belong there.
     pub(crate) fn multiply<O: Send>(
         &self,
-        team: Team,
         a: Rows<'_, C>,
         out: &mut [O],
         write: impl Fn(&mut [O], &[f32]) + Sync,
     ) {
-        let rows_max = team.rows(a.rows);
+        let rows_max = self.team.rows(a.rows);
         let items = out[..a.rows * self.n].chunks_mut(rows_max * self.n).enumerate();
-        team.each(items, |(item, out)| {
+        self.team.each(items, |(item, out)| {
             let rows = out.len() / self.n;
             let mut tile = [0.0; ROWS_MAX * PANEL];
             let a = Rows { data: &a.data[item * rows_max * a.stride..], rows, ..a };
             for (index, panel) in self.data.chunks(PANEL * self.k).enumerate() {
                 let sums = RowsMut { data: &mut tile, stride: PANEL };
-                C::panel(team.isa, a, panel, sums, false);
-                let columns = index * PANEL..self.n.min((index + 1) * PANEL);
-                team.isa.wide(
-                    #[inline(always)]
-                    || {
-                        for (out, sums) in out.chunks_mut(self.n).zip(tile.chunks(PANEL)) {
-                            write(&mut out[columns.clone()], sums);
-                        }
-                    },
-                );
+                C::panel(self.team.isa, a, panel, sums, false);
+                self.write(index, &tile, out, &write);
             }
         });
+    }
+
+    /// `a^T B` for `a`, (K, M), packed as B is: `write` as in [`Panels::multiply`].
+    pub(crate) fn multiply_turned<O: Send>(
+        &self,
+        a: &Self,
+        out: &mut [O],
+        write: impl Fn(&mut [O], &[f32]) + Sync,
+    ) {
+        let k = self.k;
+        assert_eq!(a.k, k, "both sides run over the same rows");
+        let items = out[..a.n * self.n].chunks_mut(PANELS_MAX * PANEL * self.n);
+        self.team.each(items.zip(a.data.chunks(PANELS_MAX * PANEL * k)), |(out, a)| {
+            let mut tile = [0.0; PANELS_MAX * PANEL * PANEL];
+            for (index, panel) in self.data.chunks(PANEL * k).enumerate() {
+                for (block, b) in panel.chunks(DEPTH * PANEL).enumerate() {
+                    let rows = a.chunks(PANEL * k).zip(tile.chunks_mut(PANEL * PANEL));
+                    for (a, sums) in rows {
+                        let a = Rows::of_panel(&a[block * DEPTH * PANEL..][..b.len()], PANEL);
+                        let sums = RowsMut { data: sums, stride: PANEL };
+                        C::panel(self.team.isa, a, b, sums, block > 0);
+                    }
+                }
+                self.write(index, &tile, out, &write);
+            }
+        });
+    }
+
+    /// Hands the sums of panel `index` on, row by row.
+    fn write<O>(
+        &self,
+        index: usize,
+        tile: &[f32],
+        out: &mut [O],
+        write: impl Fn(&mut [O], &[f32]),
+    ) {
+        let columns = index * PANEL..self.n.min((index + 1) * PANEL);
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                for (out, sums) in out.chunks_mut(self.n).zip(tile.chunks(PANEL)) {
+                    write(&mut out[columns.clone()], sums);
+                }
+            },
+        );
+    }
+}
+
+/// Some columns of `x`, rows of `stride` numbers, as one panel of (K / `SIDE`, `PANEL`, `SIDE`),
+/// where rows run along K; columns and rows that are not there are zero.
+pub(crate) fn pack<T: Copy, C: Cell>(
+    isa: Isa,
+    (x, stride): (&[T], usize),
+    columns: Range<usize>,
+    panel: &mut [C],
+    cell: impl Fn(T) -> C,
+) {
+    isa.wide(
+        #[inline(always)]
+        || {
+            let mut groups = x.chunks(C::SIDE * stride);
+            for out in panel.chunks_exact_mut(PANEL * C::SIDE) {
+                let group = groups.next().unwrap_or_default();
+                let rows = group.len() / stride;
+                // Whole pairs of whole rows, in a shape that becomes a few vector instructions.
+                let pair = (C::SIDE == 2 && rows == 2).then(|| group.split_at(stride));
+                let whole = |row: &'_ [T]| row[columns.clone()].first_chunk::<PANEL>().copied();
+                let pair = pair.and_then(|(even, odd)| whole(even).zip(whole(odd)));
+                if let Some((even, odd)) = pair {
+                    let out = out.as_chunks_mut::<2>().0.iter_mut();
+                    for (out, (even, odd)) in out.zip(even.iter().zip(&odd)) {
+                        *out = [cell(*even), cell(*odd)];
+                    }
+                } else {
+                    out.fill(C::default());
+                    for (side, row) in group.chunks(stride).enumerate() {
+                        let out = out[side..].iter_mut().step_by(C::SIDE);
+                        out.zip(&row[columns.clone()]).for_each(|(out, x)| *out = cell(*x));
+                    }
+                }
+            }
+        },
+    );
+}
+
+/// Up to [`PANEL`] rows of K numbers as the columns of one panel; what is not there is zero.
+pub(crate) fn pack_turned<C: Cell>(x: &[C], k: usize, panel: &mut [C]) {
+    if x.len() < panel.len() {
+        panel.fill(C::default());
+    }
+    for (column, x) in x.chunks(k).enumerate() {
+        let out = panel[column * C::SIDE..].chunks_mut(PANEL * C::SIDE);
+        for (out, x) in out.zip(x.chunks(C::SIDE)) {
+            out[..x.len()].copy_from_slice(x);
+        }
     }
 }
 
@@ -135,9 +209,9 @@ pub(crate) fn round<C: Cell>(out: &mut [C], sums: &[f32]) {
 }
 
 /// All numbers, rounded.
-pub(crate) fn rounded<C: Cell>(team: Team, x: &[f32]) -> Vec<C> {
+pub(crate) fn rounded<'a, C: Cell>(team: Team, memory: &'a Memory, x: &[f32]) -> Buffer<'a, C> {
     const PIECE: usize = 1 << 15;
-    let mut out = vec![C::default(); x.len()];
+    let mut out = memory.cells(x.len());
     team.each(out.chunks_mut(PIECE).zip(x.chunks(PIECE)), |(out, x)| {
         team.isa.wide(
             #[inline(always)]
@@ -145,31 +219,4 @@ pub(crate) fn rounded<C: Cell>(team: Team, x: &[f32]) -> Vec<C> {
         );
     });
     out
-}
-
-/// `x`, (M, N), as (N, M), with rows of a length that kernels take.
-pub(crate) struct Transposed<C> {
-    data: Vec<C>,
-    stride: usize,
-    rows: usize,
-}
-
-impl<C: Cell> Transposed<C> {
-    pub(crate) fn of(team: Team, x: &[C], n: usize) -> Self {
-        // Rows a power of two apart would share the same few places of a cache.
-        let stride = (x.len() / n).next_multiple_of(C::SIDE) + PANEL;
-        let mut data = vec![C::default(); n * stride];
-        team.each(data.chunks_mut(PANEL * stride).enumerate(), |(index, out)| {
-            let columns = index * PANEL..n.min((index + 1) * PANEL);
-            for (row, x) in x.chunks(n).enumerate() {
-                let out = out[row..].iter_mut().step_by(stride);
-                out.zip(&x[columns.clone()]).for_each(|(out, x)| *out = *x);
-            }
-        });
-        Self { data, stride, rows: n }
-    }
-
-    pub(crate) fn rows(&self) -> Rows<'_, C> {
-        Rows { data: &self.data, rows: self.rows, stride: self.stride }
-    }
 }

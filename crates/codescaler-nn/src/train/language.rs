@@ -1,13 +1,16 @@
 //! Next-token prediction.
 
 use super::Trainer;
-use super::gemm::{add, set};
-use super::network::{Batch, Both, Moment, common_prefix};
+use super::buffers::Buffer;
+use super::gemm::set;
+use super::network::{Batch, Both, Moment};
 use crate::attention::Cell;
+use crate::item::common_prefix;
 use crate::kernel::{Precision, Rows};
+use crate::layers::{exp, largest, sum};
 
 /// Rows whose logits exist at the same time.
-const ROWS: usize = 256;
+const ROWS: usize = 1024;
 
 impl Trainer {
     /// Mean negative log-likelihood (nats) of every token but the first of each text; tokens that
@@ -43,16 +46,18 @@ impl Trainer {
         }
         let lengths = groups.iter().flat_map(|group| group.iter()).map(|text| text.len());
         let positions = lengths.max().unwrap_or(0);
-        let moment =
-            Moment::<C>::new(self.team, &self.config, &self.layout, &self.values, positions);
+        let mut grads = std::mem::take(&mut self.grads);
+        let moment = Moment::<C>::new(self, positions);
         let forward = moment.forward(&batch);
-        let (loss, dx) = moment.predict(&forward.x, &targets, weight, &mut self.grads);
-        moment.backward(&batch, forward, dx, &mut self.grads);
+        let (loss, mut dx) = moment.predict(&forward.x, &targets, weight, &mut grads);
+        moment.backward(&batch, forward, &mut dx, &mut grads);
+        drop((moment, dx));
+        self.grads = grads;
         loss
     }
 }
 
-impl<C: Cell> Moment<'_, C> {
+impl<'a, C: Cell> Moment<'a, C> {
     /// The mean loss of the rows with a target, and its gradient by `x`, (T, C), times `weight`.
     fn predict(
         &self,
@@ -60,12 +65,13 @@ impl<C: Cell> Moment<'_, C> {
         targets: &[Option<u32>],
         weight: f32,
         grads: &mut [f32],
-    ) -> (f64, Vec<f32>) {
+    ) -> (f64, Buffer<'a, f32>) {
         let (c, vocab) = (self.config.hidden, self.config.vocab);
         let head = self.layout.head.as_ref().unwrap_or(&self.layout.embedding);
-        let matrix = Both::<C>::of(self.team, &self.values[head.clone()], c);
+        let matrix = Both::<C>::of(self.team, self.memory, &self.values[head.clone()], c);
         let count = targets.iter().flatten().count().max(1) as f32;
-        let mut dx = vec![0.0; x.len()];
+        let mut dx = self.memory.numbers(x.len());
+        dx.fill(0.0);
         let mut sum = 0.0;
         // Filled up to what kernels take.
         let stride = matrix.backward.k;
@@ -73,15 +79,19 @@ impl<C: Cell> Moment<'_, C> {
             let rows = block * ROWS * c..(block * ROWS + targets.len()) * c;
             let x = &x[rows.clone()];
             let normed = self.normed(x, &self.layout.norm);
-            let a = Rows { data: &normed, rows: targets.len(), stride: c };
-            let mut logits = vec![0.0; targets.len() * vocab];
-            matrix.forward.multiply(self.team, a, &mut logits, set);
-            let mut dlogits = vec![C::default(); targets.len() * stride];
+            let a = Rows::new(&normed, targets.len(), c);
+            let mut logits = self.memory.numbers(targets.len() * vocab);
+            matrix.forward.multiply(a, &mut logits, set);
+            let mut dlogits = self.memory.cells(targets.len() * stride);
             let mut losses = vec![0.0; targets.len()];
             let items = logits.chunks_mut(vocab).zip(dlogits.chunks_mut(stride));
             let items = items.zip(targets.iter().zip(&mut losses));
             self.team.each(items, |((logits, out), (target, loss))| {
-                let Some(target) = target.map(|target| target as usize) else { return };
+                out[vocab..].fill(C::default());
+                let Some(target) = target.map(|target| target as usize) else {
+                    out.fill(C::default());
+                    return;
+                };
                 self.team.isa.wide(
                     #[inline(always)]
                     || {
@@ -94,16 +104,18 @@ impl<C: Cell> Moment<'_, C> {
                 );
             });
             sum += losses.iter().sum::<f64>();
-            let mut dnormed = vec![0.0; x.len()];
-            let a = Rows { data: &dlogits, rows: targets.len(), stride };
-            matrix.backward.multiply(self.team, a, &mut dnormed, set);
+            let mut dnormed = self.memory.numbers(x.len());
+            let a = Rows::new(&dlogits, targets.len(), stride);
+            matrix.backward.multiply(a, &mut dnormed, set);
             // Small gradients keep their digits in the products and are scaled here.
-            dnormed.iter_mut().for_each(|x| *x *= weight / count);
+            let scale = weight / count;
+            dnormed.iter_mut().for_each(|x| *x *= scale);
             self.norm_backward((x, &self.layout.norm), &dnormed, &mut dx[rows], grads);
-            let mut dhead = vec![0.0; stride * c];
-            self.add_weight_gradient(&dlogits, &normed, c, &mut dhead);
-            dhead.iter_mut().for_each(|x| *x *= weight / count);
-            add(&mut grads[head.clone()], &dhead);
+            let write = |out: &mut [f32], sums: &[f32]| {
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum * scale);
+            };
+            let grad = &mut grads[head.clone()];
+            self.add_weight_gradient(&dlogits, (&normed, c), grad, write);
         }
         (sum / f64::from(count), dx)
     }
@@ -112,12 +124,12 @@ impl<C: Cell> Moment<'_, C> {
 /// `-log softmax(logits)[target]`; its gradient takes the logits' place.
 #[inline(always)]
 fn cross_entropy<const FUSED: bool>(logits: &mut [f32], target: usize) -> f64 {
-    let max = logits.iter().copied().fold(f32::NEG_INFINITY, f32::max);
+    let max = largest(logits);
     let lead = f64::from(logits[target] - max);
-    logits.iter_mut().for_each(|logit| *logit = crate::layers::exp::<FUSED>(*logit - max));
-    let sum: f64 = logits.iter().map(|x| f64::from(*x)).sum();
-    let scale = (1.0 / sum) as f32;
+    logits.iter_mut().for_each(|logit| *logit = exp::<FUSED>(*logit - max));
+    let sum = sum(logits);
+    let scale = 1.0 / sum;
     logits.iter_mut().for_each(|x| *x *= scale);
     logits[target] -= 1.0;
-    sum.ln() - lead
+    f64::from(sum).ln() - lead
 }

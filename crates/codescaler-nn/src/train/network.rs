@@ -1,7 +1,9 @@
 //! The decoder forward and backward over one batch.
 
+use super::Trainer;
 use super::attention::{Attention, Tree};
-use super::gemm::{Panels, Team, Transposed, add, round, rounded, set};
+use super::buffers::{Buffer, Memory};
+use super::gemm::{Panels, Team, add, round, rounded, set};
 use super::layout::{BlockLayout, Layout};
 use crate::attention::Cell;
 use crate::config::DecoderConfig;
@@ -31,109 +33,100 @@ impl Batch {
     }
 }
 
-/// Tokens that all items begin with, leaving each at least `kept` of its own.
-pub(crate) fn common_prefix(items: &[&[u32]], kept: usize) -> usize {
-    let Some((first, others)) = items.split_first() else { return 0 };
-    let shortest = items.iter().map(|item| item.len()).min().unwrap_or(0);
-    let same = |item: &&[u32]| first.iter().zip(*item).take_while(|(a, b)| a == b).count();
-    let common = others.iter().map(same).min().unwrap_or(0);
-    common.min(shortest.saturating_sub(kept))
-}
-
 /// A decoder with the parameters of one moment, in f32 and in the type of the products.
 pub(crate) struct Moment<'a, C> {
     pub team: Team,
+    pub memory: &'a Memory,
     pub config: &'a DecoderConfig,
     pub layout: &'a Layout,
     pub values: &'a [f32],
-    blocks: Vec<BlockPanels<C>>,
+    blocks: Vec<BlockPanels<'a, C>>,
     rotary: (Vec<f32>, Vec<f32>),
 }
 
 /// One block's matrices, for both directions.
-struct BlockPanels<C> {
-    qkv: Both<C>,
-    output: Both<C>,
-    gate_up: Both<C>,
-    down: Both<C>,
+struct BlockPanels<'a, C> {
+    qkv: Both<'a, C>,
+    output: Both<'a, C>,
+    gate_up: Both<'a, C>,
+    down: Both<'a, C>,
 }
 
 /// W, (N, K), for `x W^T` and for `dy W`.
-pub(crate) struct Both<C> {
-    pub forward: Panels<C>,
-    pub backward: Panels<C>,
+pub(crate) struct Both<'a, C> {
+    pub forward: Panels<'a, C>,
+    pub backward: Panels<'a, C>,
 }
 
 /// What the backward pass needs of one block's forward pass.
-struct Kept<C> {
+struct Kept<'a, C> {
     /// The residual stream before the block and between its halves: (T, C).
-    x: Vec<f32>,
-    middle: Vec<f32>,
+    x: Buffer<'a, f32>,
+    middle: Buffer<'a, f32>,
     /// (T, q + 2 kv), before norm and rotation.
-    qkv: Vec<C>,
+    qkv: Buffer<'a, C>,
     /// What attention mixed: (T, q).
-    mixed: Vec<C>,
+    mixed: Buffer<'a, C>,
     /// (T, 2 F)
-    gate_up: Vec<C>,
+    gate_up: Buffer<'a, C>,
 }
 
 /// The forward pass of one batch, ready to go back.
-pub(crate) struct Forward<C> {
-    kept: Vec<Kept<C>>,
+pub(crate) struct Forward<'a, C> {
+    kept: Vec<Kept<'a, C>>,
     /// The residual stream after the last block: (T, C).
-    pub x: Vec<f32>,
+    pub x: Buffer<'a, f32>,
 }
 
-impl<C: Cell> Both<C> {
-    pub(crate) fn of(team: Team, w: &[f32], columns: usize) -> Self {
-        let cells: Vec<C> = rounded(team, w);
-        let forward = Panels::of_transposed(team, &cells, columns);
-        Self { forward, backward: Panels::of(team, &cells, columns) }
+impl<'a, C: Cell> Both<'a, C> {
+    pub(crate) fn of(team: Team, memory: &'a Memory, w: &[f32], columns: usize) -> Self {
+        let cells: Buffer<'_, C> = rounded(team, memory, w);
+        let forward = Panels::of_transposed(team, memory, &cells, columns);
+        Self { forward, backward: Panels::of(team, memory, (&cells, columns), columns) }
     }
 }
 
 impl<'a, C: Cell> Moment<'a, C> {
-    pub(crate) fn new(
-        team: Team,
-        config: &'a DecoderConfig,
-        layout: &'a Layout,
-        values: &'a [f32],
-        positions: usize,
-    ) -> Self {
+    pub(crate) fn new(trainer: &'a Trainer, positions: usize) -> Self {
+        let Trainer { team, memory, config, layout, values, .. } = trainer;
+        let team = *team;
         let (c, q) = (config.hidden, config.heads * config.head_dim);
         let block = |block: &BlockLayout| BlockPanels {
-            qkv: Both::of(team, &values[block.qkv.clone()], c),
-            output: Both::of(team, &values[block.output.clone()], q),
-            gate_up: Both::of(team, &values[block.gate_up.clone()], c),
-            down: Both::of(team, &values[block.down.clone()], config.ffn),
+            qkv: Both::of(team, memory, &values[block.qkv.clone()], c),
+            output: Both::of(team, memory, &values[block.output.clone()], q),
+            gate_up: Both::of(team, memory, &values[block.gate_up.clone()], c),
+            down: Both::of(team, memory, &values[block.down.clone()], config.ffn),
         };
         let blocks = layout.blocks.iter().map(block).collect();
-        Self { team, config, layout, values, blocks, rotary: config.rotary(0, positions) }
+        let rotary = config.rotary(0, positions);
+        Self { team, memory, config, layout, values, blocks, rotary }
     }
 
-    pub(crate) fn forward(&self, batch: &Batch) -> Forward<C> {
+    pub(crate) fn forward(&self, batch: &Batch) -> Forward<'a, C> {
         let DecoderConfig { hidden: c, ffn, .. } = *self.config;
         let embedding = &self.values[self.layout.embedding.clone()];
-        let rows = batch.tokens.iter().map(|token| &embedding[*token as usize * c..][..c]);
-        let mut x: Vec<f32> = rows.flatten().copied().collect();
         let t = batch.tokens.len();
+        let mut x = self.memory.numbers(t * c);
+        for (x, token) in x.chunks_mut(c).zip(&batch.tokens) {
+            x.copy_from_slice(&embedding[*token as usize * c..][..c]);
+        }
         let mut kept = Vec::with_capacity(self.blocks.len());
         for (panels, layout) in self.blocks.iter().zip(&self.layout.blocks) {
             let normed = self.normed(&x, &layout.attention_norm);
-            let mut qkv = vec![C::default(); t * self.qkv_width()];
+            let mut qkv = self.memory.cells(t * self.qkv_width());
             let bias = layout.qkv_bias.clone().map(|bias| &self.values[bias]);
             self.project(&panels.qkv, &normed, bias, &mut qkv);
             let mixed = self.attention(layout).forward(&batch.trees, &qkv);
-            let mut middle = x.clone();
+            let mut middle = self.copy(&x);
             self.add_product(&panels.output.forward, &mixed, &mut middle);
             if let Some(bias) = &layout.output_bias {
                 let bias = &self.values[bias.clone()];
                 middle.chunks_mut(c).for_each(|row| add(row, bias));
             }
             let normed = self.normed(&middle, &layout.ffn_norm);
-            let mut gate_up = vec![C::default(); t * 2 * ffn];
+            let mut gate_up = self.memory.cells(t * 2 * ffn);
             self.project(&panels.gate_up, &normed, None, &mut gate_up);
-            let mut after = middle.clone();
+            let mut after = self.copy(&middle);
             self.add_product(&panels.down.forward, &self.inner(&gate_up), &mut after);
             kept.push(Kept { x: std::mem::replace(&mut x, after), middle, qkv, mixed, gate_up });
         }
@@ -145,13 +138,13 @@ impl<'a, C: Cell> Moment<'a, C> {
     pub(crate) fn backward(
         &self,
         batch: &Batch,
-        forward: Forward<C>,
-        mut dx: Vec<f32>,
+        forward: Forward<'_, C>,
+        dx: &mut [f32],
         grads: &mut [f32],
     ) {
         for (index, kept) in forward.kept.into_iter().enumerate().rev() {
-            self.feed_forward_backward(index, &kept, (&mut dx, grads));
-            self.attention_backward(index, &kept, &batch.trees, (&mut dx, grads));
+            self.feed_forward_backward(index, &kept, (dx, grads));
+            self.attention_backward(index, &kept, &batch.trees, (dx, grads));
         }
         let c = self.config.hidden;
         let embedding = &mut grads[self.layout.embedding.clone()];
@@ -163,25 +156,23 @@ impl<'a, C: Cell> Moment<'a, C> {
     fn feed_forward_backward(
         &self,
         index: usize,
-        kept: &Kept<C>,
+        kept: &Kept<'_, C>,
         (dx, grads): (&mut [f32], &mut [f32]),
     ) {
         let (panels, layout) = (&self.blocks[index], &self.layout.blocks[index]);
         let ffn = self.config.ffn;
-        let dy: Vec<C> = rounded(self.team, dx);
-        self.add_weight_gradient(
-            &dy,
-            &self.inner(&kept.gate_up),
-            ffn,
-            &mut grads[layout.down.clone()],
-        );
-        let mut dinner = vec![0.0; kept.gate_up.len() / 2];
+        let dy: Buffer<'_, C> = rounded(self.team, self.memory, dx);
+        let inner = self.inner(&kept.gate_up);
+        self.add_weight_gradient(&dy, (&inner, ffn), &mut grads[layout.down.clone()], add);
+        drop(inner);
+        let mut dinner = self.memory.numbers(kept.gate_up.len() / 2);
         self.multiply(&panels.down.backward, &dy, &mut dinner, set);
         let dgate_up = self.inner_backward(&kept.gate_up, &dinner);
         let normed = self.normed(&kept.middle, &layout.ffn_norm);
         let c = self.config.hidden;
-        self.add_weight_gradient(&dgate_up, &normed, c, &mut grads[layout.gate_up.clone()]);
-        let mut dnormed = vec![0.0; dx.len()];
+        let grad = &mut grads[layout.gate_up.clone()];
+        self.add_weight_gradient(&dgate_up, (&normed, c), grad, add);
+        let mut dnormed = self.memory.numbers(dx.len());
         self.multiply(&panels.gate_up.backward, &dgate_up, &mut dnormed, set);
         self.norm_backward((&kept.middle, &layout.ffn_norm), &dnormed, dx, grads);
     }
@@ -189,24 +180,25 @@ impl<'a, C: Cell> Moment<'a, C> {
     fn attention_backward(
         &self,
         index: usize,
-        kept: &Kept<C>,
+        kept: &Kept<'_, C>,
         trees: &[Tree],
         (dx, grads): (&mut [f32], &mut [f32]),
     ) {
         let (panels, layout) = (&self.blocks[index], &self.layout.blocks[index]);
         let (c, q) = (self.config.hidden, self.config.heads * self.config.head_dim);
-        let dy: Vec<C> = rounded(self.team, dx);
+        let dy: Buffer<'_, C> = rounded(self.team, self.memory, dx);
         if let Some(bias) = &layout.output_bias {
             let bias = &mut grads[bias.clone()];
             dx.chunks(c).for_each(|row| add(bias, row));
         }
-        self.add_weight_gradient(&dy, &kept.mixed, q, &mut grads[layout.output.clone()]);
-        let mut dmixed = vec![C::default(); kept.mixed.len()];
+        let grad = &mut grads[layout.output.clone()];
+        self.add_weight_gradient(&dy, (&kept.mixed, q), grad, add);
+        let mut dmixed = self.memory.cells(kept.mixed.len());
         self.multiply(&panels.output.backward, &dy, &mut dmixed, round);
         let mut dnorms =
             layout.qk_norms.as_ref().map(|_| [(); 2].map(|()| vec![0.0; self.config.head_dim]));
         let sums = dnorms.as_mut().map(|[q, k]| [&mut q[..], &mut k[..]]);
-        let dqkv = self.attention(layout).backward(trees, &kept.qkv, &dmixed, sums);
+        let dqkv: Buffer<'_, C> = self.attention(layout).backward(trees, &kept.qkv, &dmixed, sums);
         for (range, sum) in layout.qk_norms.iter().flatten().zip(dnorms.iter().flatten()) {
             add(&mut grads[range.clone()], sum);
         }
@@ -217,8 +209,8 @@ impl<'a, C: Cell> Moment<'a, C> {
             }
         }
         let normed = self.normed(&kept.x, &layout.attention_norm);
-        self.add_weight_gradient(&dqkv, &normed, c, &mut grads[layout.qkv.clone()]);
-        let mut dnormed = vec![0.0; dx.len()];
+        self.add_weight_gradient(&dqkv, (&normed, c), &mut grads[layout.qkv.clone()], add);
+        let mut dnormed = self.memory.numbers(dx.len());
         self.multiply(&panels.qkv.backward, &dqkv, &mut dnormed, set);
         self.norm_backward((&kept.x, &layout.attention_norm), &dnormed, dx, grads);
     }
@@ -227,10 +219,11 @@ impl<'a, C: Cell> Moment<'a, C> {
         (self.config.heads + 2 * self.config.kv_heads) * self.config.head_dim
     }
 
-    fn attention(&self, layout: &BlockLayout) -> Attention<'_> {
+    fn attention(&self, layout: &BlockLayout) -> Attention<'_, 'a> {
         let norms = layout.qk_norms.as_ref();
         Attention {
             team: self.team,
+            memory: self.memory,
             config: self.config,
             rotary: &self.rotary,
             qk_norms: norms.map(|norms| norms.each_ref().map(|norm| &self.values[norm.clone()])),
@@ -238,9 +231,9 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// The rows of `x`, (T, C), normed and rounded.
-    pub(crate) fn normed(&self, x: &[f32], weight: &std::ops::Range<usize>) -> Vec<C> {
+    pub(crate) fn normed(&self, x: &[f32], weight: &std::ops::Range<usize>) -> Buffer<'a, C> {
         let (c, weight) = (self.config.hidden, &self.values[weight.clone()]);
-        let mut out = vec![C::default(); x.len()];
+        let mut out = self.memory.cells(x.len());
         let rows = self.team.rows(x.len() / c) * c;
         self.team.each(out.chunks_mut(rows).zip(x.chunks(rows)), |(out, x)| {
             let mut row = vec![0.0; c];
@@ -289,9 +282,9 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// SwiGLU of (T, 2 F): (T, F).
-    fn inner(&self, gate_up: &[C]) -> Vec<C> {
+    fn inner(&self, gate_up: &[C]) -> Buffer<'a, C> {
         let ffn = self.config.ffn;
-        let mut out = vec![C::default(); gate_up.len() / 2];
+        let mut out = self.memory.cells(gate_up.len() / 2);
         let rows = self.team.rows(out.len() / ffn);
         let items = out.chunks_mut(rows * ffn).zip(gate_up.chunks(rows * 2 * ffn));
         self.team.each(items, |(out, gate_up)| {
@@ -316,9 +309,9 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// The gradient by `gate_up`, given that of [`Moment::inner`].
-    fn inner_backward(&self, gate_up: &[C], dinner: &[f32]) -> Vec<C> {
+    fn inner_backward(&self, gate_up: &[C], dinner: &[f32]) -> Buffer<'a, C> {
         let ffn = self.config.ffn;
-        let mut out = vec![C::default(); gate_up.len()];
+        let mut out = self.memory.cells(gate_up.len());
         let rows = self.team.rows(dinner.len() / ffn);
         let items = out.chunks_mut(rows * 2 * ffn).zip(gate_up.chunks(rows * 2 * ffn));
         self.team.each(items.zip(dinner.chunks(rows * ffn)), |((out, gate_up), dinner)| {
@@ -345,35 +338,50 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// `x W^T + bias`, rounded.
-    fn project(&self, w: &Both<C>, x: &[C], bias: Option<&[f32]>, out: &mut [C]) {
+    fn project(&self, w: &Both<'_, C>, x: &[C], bias: Option<&[f32]>, out: &mut [C]) {
         match bias {
             None => self.multiply(&w.forward, x, out, round),
             Some(bias) => {
-                let mut sums = vec![0.0; out.len()];
+                let mut sums = self.memory.numbers(out.len());
                 self.multiply(&w.forward, x, &mut sums, set);
                 sums.chunks_mut(bias.len()).for_each(|row| add(row, bias));
-                out.copy_from_slice(&rounded(self.team, &sums));
+                out.copy_from_slice(&rounded(self.team, self.memory, &sums));
             }
         }
     }
 
-    fn add_product(&self, w: &Panels<C>, x: &[C], out: &mut [f32]) {
+    fn add_product(&self, w: &Panels<'_, C>, x: &[C], out: &mut [f32]) {
         self.multiply(w, x, out, add);
     }
 
     fn multiply<O: Send>(
         &self,
-        w: &Panels<C>,
+        w: &Panels<'_, C>,
         x: &[C],
         out: &mut [O],
         write: impl Fn(&mut [O], &[f32]) + Sync,
     ) {
-        w.multiply(self.team, Rows { data: x, rows: x.len() / w.k, stride: w.k }, out, write);
+        w.multiply(Rows::new(x, x.len() / w.k, w.k), out, write);
     }
 
-    /// Adds `dy^T x`, (N, K), for `dy` of (T, N) and `x` of (T, K).
-    pub(crate) fn add_weight_gradient(&self, dy: &[C], x: &[C], columns: usize, grad: &mut [f32]) {
-        let turned = Transposed::of(self.team, dy, grad.len() / columns);
-        Panels::of(self.team, x, columns).multiply(self.team, turned.rows(), grad, add);
+    /// The products `dy^T x`, (N, K), of `dy`, (T, N or more), and `x`, (T, K): `write` adds them to a piece
+    /// of a row of `grad`.
+    pub(crate) fn add_weight_gradient(
+        &self,
+        dy: &[C],
+        (x, columns): (&[C], usize),
+        grad: &mut [f32],
+        write: impl Fn(&mut [f32], &[f32]) + Sync,
+    ) {
+        let stride = dy.len() / (x.len() / columns);
+        let dy = Panels::of(self.team, self.memory, (dy, stride), grad.len() / columns);
+        let x = Panels::of(self.team, self.memory, (x, columns), columns);
+        x.multiply_turned(&dy, grad, write);
+    }
+
+    fn copy(&self, x: &[f32]) -> Buffer<'a, f32> {
+        let mut out = self.memory.numbers(x.len());
+        out.copy_from_slice(x);
+        out
     }
 }

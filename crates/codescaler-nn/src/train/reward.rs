@@ -1,9 +1,10 @@
 //! Reward modelling: scores of the candidates of problems.
 
-use super::network::{Batch, Moment, common_prefix};
+use super::network::{Batch, Moment};
 use super::objective::{Objective, Targets};
 use super::{TrainHead, Trainer};
 use crate::attention::Cell;
+use crate::item::common_prefix;
 use crate::kernel::Precision;
 use crate::layers::{rms_norm, rms_norm_backward};
 
@@ -54,29 +55,11 @@ impl Trainer {
         }
     }
 
-    /// The score of every item, group by group, as [`Trainer::reward_loss`] computes it.
-    ///
-    /// # Panics
-    /// As [`Trainer::reward_loss`].
-    pub fn scores(&self, groups: &[Group<'_>]) -> Vec<f32> {
-        match self.precision {
-            Precision::F32 => self.scores_in::<f32>(groups),
-            Precision::Bf16 | Precision::Int8 => self.scores_in::<u16>(groups),
-        }
-    }
-
-    fn scores_in<C: Cell>(&self, groups: &[Group<'_>]) -> Vec<f32> {
-        let (batch, last) = batch(groups);
-        let moment = self.moment::<C>(groups);
-        let x = moment.forward(&batch).x;
-        last.iter().map(|row| moment.score(&x, *row)).collect()
-    }
-
     fn moment<C: Cell>(&self, groups: &[Group<'_>]) -> Moment<'_, C> {
         assert_eq!(self.head, TrainHead::Score, "the head scores");
         let lengths = groups.iter().flat_map(|group| group.items).map(|item| item.len());
         let positions = lengths.max().unwrap_or(0);
-        Moment::new(self.team, &self.config, &self.layout, &self.values, positions)
+        Moment::new(self, positions)
     }
 
     fn reward_loss_in<C: Cell>(
@@ -103,14 +86,16 @@ impl Trainer {
         let (total, count) = (sum(|loss| loss.sum), sum(|loss| loss.count).max(1.0));
         let pairs: usize = groups.iter().map(|group| group.targets.pairs.len()).sum();
         let accuracy = (pairs > 0).then(|| sum(|loss| loss.ordered) / pairs as f64);
-        let mut dx = vec![0.0; forward.x.len()];
+        let mut dx = self.memory.numbers(forward.x.len());
+        dx.fill(0.0);
         let dscores = losses.iter().flat_map(|loss| &loss.dscores);
         for (row, dscore) in last.iter().zip(dscores) {
             let dscore = (dscore * weight / count) as f32;
             moment.score_backward(&forward.x, *row, dscore, (&mut dx, &mut grads));
         }
         let tokens = batch.tokens.len();
-        moment.backward(&batch, forward, dx, &mut grads);
+        moment.backward(&batch, forward, &mut dx, &mut grads);
+        drop((moment, dx));
         self.grads = grads;
         RewardStep { loss: total / count, accuracy, scores, tokens }
     }
