@@ -3,6 +3,8 @@
 mod bugs;
 mod export;
 mod pairs;
+mod parquet;
+mod probes;
 mod verified;
 
 use clap::Subcommand;
@@ -17,6 +19,7 @@ use crate::{
 pub(crate) enum Options {
     Pairs(pairs::Options),
     Bugs(bugs::Options),
+    Probes(probes::Options),
     Export(export::Options),
 }
 
@@ -24,6 +27,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     match options {
         Options::Pairs(options) => pairs::run(terminal, options),
         Options::Bugs(options) => bugs::run(terminal, options),
+        Options::Probes(options) => probes::run(terminal, options),
         Options::Export(options) => export::run(terminal, options),
     }
 }

@@ -25,7 +25,7 @@ use crate::{
     files::{Joined, Problems, read_all, write_whole},
     groups::Groups,
     rundir::{Cost, RunDir},
-    score::{Linear, Scorer, score_all},
+    score::{Scorer, ScorerOptions, score_all},
     select::{select_all, write_selections},
     table::percent,
     terminal::Terminal,
@@ -50,7 +50,7 @@ const RULES: [Rule; 8] = [
 /// Choose the best of many real programs without running them, then check by running.
 ///
 /// Hundreds of problems of HumanEval and MBPP, each with up to 16 programs that language models
-/// wrote. The linear reward model in the box ranks them without running any; for the rules that
+/// wrote. The reward model in the box ranks them without running any; for the rules that
 /// want more, visible tests are run in the sandbox, and inputs made from theirs; then every program
 /// is run on the hidden tests, and the table shows how often each rule chose a right one.
 #[derive(Args)]
@@ -69,6 +69,8 @@ pub(crate) struct Options {
     seed: u64,
     #[command(flatten)]
     sandbox: SandboxOptions,
+    #[command(flatten)]
+    scorer: ScorerOptions,
 }
 
 /// What all stages share.
@@ -80,7 +82,7 @@ struct Demo<'a> {
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
-    let scorer = Scorer::Linear(Linear::open(None)?);
+    let scorer = options.scorer.open()?;
     let sandbox = options.sandbox.start(terminal)?;
     let run = RunDir::open(
         &options.out,
@@ -309,7 +311,7 @@ fn reading(rows: &[Row]) -> String {
             }
         };
         words.push(format!(
-            "Without running anything, the linear reward model picks a right program for {} of 100 \
+            "Without running anything, the reward model picks a right program for {} of 100 \
              problems; a random pick is right for {}. The difference is {} points; {verdict}.",
             right(Some(scored)).unwrap_or_default(),
             right(Some(random)).unwrap_or_default(),

@@ -82,29 +82,50 @@ pub(crate) struct Problems {
 impl Problems {
     /// Reads problems; a repeated id is an error.
     pub(crate) fn read(path: &Path) -> Result<Problems, Failure> {
-        Problems::from_reader(records(path)?, &path.display().to_string())
+        Problems::read_files(&[path.to_owned()])
+    }
+
+    /// The problems of several files, as those of one.
+    pub(crate) fn read_files(paths: &[PathBuf]) -> Result<Problems, Failure> {
+        let names: Vec<String> = paths.iter().map(|path| path.display().to_string()).collect();
+        let mut problems =
+            Problems { list: Vec::new(), by_id: BTreeMap::new(), file: names.join(" and ") };
+        for path in paths {
+            problems.add(records(path)?, &path.display().to_string())?;
+        }
+        Ok(problems)
     }
 
     /// As [`Problems::read`], from an open file.
     pub(crate) fn from_reader<R: BufRead>(
-        mut reader: Reader<R, Problem>,
+        reader: Reader<R, Problem>,
         file: &str,
     ) -> Result<Problems, Failure> {
         let mut problems =
             Problems { list: Vec::new(), by_id: BTreeMap::new(), file: file.to_owned() };
+        problems.add(reader, file)?;
+        Ok(problems)
+    }
+
+    fn add<R: BufRead>(
+        &mut self,
+        mut reader: Reader<R, Problem>,
+        file: &str,
+    ) -> Result<(), Failure> {
+        let before = self.list.len();
         while let Some(problem) = reader.next() {
             let problem = problem?;
-            if problems.by_id.insert(problem.id.clone(), problems.list.len()).is_some() {
+            if self.by_id.insert(problem.id.clone(), self.list.len()).is_some() {
                 return Err(reader
                     .error_here(format!("problem {:?} stands here for the second time", problem.id))
                     .into());
             }
-            problems.list.push(problem);
+            self.list.push(problem);
         }
-        if problems.list.is_empty() {
+        if self.list.len() == before {
             return Err(Failure::input(format!("{file} holds no problem")));
         }
-        Ok(problems)
+        Ok(())
     }
 
     /// Blanks what problems say: statements and starters.
@@ -313,17 +334,27 @@ pub(crate) fn write_rows(
     path: &Path,
     write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> Result<(), Failure> {
+    write_by(path, |part| {
+        let write = || -> io::Result<()> {
+            let mut file = BufWriter::with_capacity(1 << 16, File::create(part)?);
+            write(&mut file)?;
+            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()
+        };
+        write().map_err(|error| cannot("write", path, error))
+    })
+}
+
+/// Lets `write` write a file beside `path`, and puts it there when it is whole.
+pub(crate) fn write_by(
+    path: &Path,
+    write: impl FnOnce(&Path) -> Result<(), Failure>,
+) -> Result<(), Failure> {
     if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
         fs::create_dir_all(folder).map_err(|error| cannot("create", folder, error))?;
     }
     let part = part_of(path);
-    let write = || -> io::Result<()> {
-        let mut file = BufWriter::with_capacity(1 << 16, File::create(&part)?);
-        write(&mut file)?;
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
-        fs::rename(&part, path)
-    };
-    write().map_err(|error| cannot("write", path, error))
+    write(&part)?;
+    fs::rename(&part, path).map_err(|error| cannot("write", path, error))
 }
 
 /// Where a file stands until it is whole.

@@ -15,6 +15,7 @@ mod files;
 mod groups;
 mod held_out;
 mod import;
+mod memory;
 mod program;
 mod rank;
 mod rundir;

@@ -19,7 +19,7 @@ use serde_json::json;
 use crate::{
     exec::SandboxOptions,
     failure::{Failure, Outcome},
-    score::{DecoderOptions, Scorer},
+    score::{Scorer, ScorerOptions},
     stage::Item,
     terminal::Terminal,
 };
@@ -44,17 +44,13 @@ pub(crate) struct Options {
     /// Run the visible tests in the sandbox, and put programs that pass first.
     #[arg(long)]
     run: bool,
-    /// A file made by `codescaler train reward`, or a Hugging Face directory; without it, the
-    /// linear reward model in the box.
-    #[arg(long)]
-    reward_model: Option<PathBuf>,
     /// The language of the programs; by default the one their names end in.
     #[arg(long)]
     language: Option<Language>,
     #[command(flatten)]
     sandbox: SandboxOptions,
     #[command(flatten)]
-    decoder: DecoderOptions,
+    scorer: ScorerOptions,
 }
 
 /// One program and what was found out about it.
@@ -72,7 +68,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let problem = read_problem(&options.problem)?;
     let candidates = options.programs.iter().zip(0..);
     let candidates = candidates.map(|(path, index)| read_program(path, options, &problem, index));
-    let scorer = Scorer::open(options.reward_model.as_deref(), &options.decoder)?;
+    let scorer = options.scorer.open()?;
     let mut ranked = rank(&problem, options, candidates.collect::<Result<_, _>>()?, &scorer)?;
     if options.run {
         run_visible(terminal, options, &problem, &mut ranked)?;

@@ -14,7 +14,7 @@ use codescaler_extract::Policy;
 use serde_json::json;
 
 pub(crate) use self::{
-    decoder::{Decoder, DecoderOptions, ISAS, PRECISIONS, isa_name, one_of, precision_name},
+    decoder::{ISAS, PRECISIONS, isa_name, one_of, precision_name},
     linear::Linear,
 };
 use crate::{
@@ -32,23 +32,36 @@ pub(crate) enum Scorer {
     /// Features and weights.
     Linear(Linear),
     /// A transformer.
-    Decoder(Box<Decoder>),
+    Decoder(Box<decoder::Decoder>),
 }
 
-impl Scorer {
-    /// The linear reward model in the box or in the file `path`, or the decoder in the directory.
-    pub(crate) fn open(path: Option<&Path>, options: &DecoderOptions) -> Result<Scorer, Failure> {
-        match path {
+/// Which reward model scores.
+#[derive(Args)]
+pub(crate) struct ScorerOptions {
+    /// A Hugging Face directory (Qwen2, Qwen3 or Llama 3 with one score), or a file made by
+    /// `codescaler train reward --kind linear`; without it, the linear reward model in the box.
+    #[arg(long)]
+    reward_model: Option<PathBuf>,
+    #[command(flatten)]
+    decoder: decoder::DecoderOptions,
+}
+
+impl ScorerOptions {
+    /// The reward model that was asked for.
+    pub(crate) fn open(&self) -> Result<Scorer, Failure> {
+        match self.reward_model.as_deref() {
             Some(dir) if dir.is_dir() => {
-                Ok(Scorer::Decoder(Box::new(Decoder::open(dir, options)?)))
+                Ok(Scorer::Decoder(Box::new(decoder::Decoder::open(dir, &self.decoder)?)))
             }
-            Some(_) | None => {
-                options.expect_none()?;
+            path => {
+                self.decoder.expect_none()?;
                 Ok(Scorer::Linear(Linear::open(path)?))
             }
         }
     }
+}
 
+impl Scorer {
     fn name(&self) -> &'static str {
         match self {
             Scorer::Linear(_) => "linear",
@@ -113,9 +126,8 @@ fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scor
 /// Score candidates with a reward model, without running them.
 ///
 /// A score is a raw logit, comparable only within one problem. A candidate without a valid
-/// program gets no score but the reason. The reward model is the linear one in the box, a linear
-/// one in a file, or a decoder in a Hugging Face directory (Qwen2, Qwen3 or Llama 3 with one
-/// score), such as the published ones of CodeScaler and Skywork.
+/// program gets no score but the reason. The reward model is the linear one in the box, or any in a
+/// Hugging Face directory, such as the published ones of CodeScaler and Skywork.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -132,10 +144,6 @@ pub(crate) struct Options {
     /// Where to write the scores.
     #[arg(long)]
     out: PathBuf,
-    /// A file made by `codescaler train reward`, or a Hugging Face directory; without it, the
-    /// linear reward model in the box.
-    #[arg(long)]
-    reward_model: Option<PathBuf>,
     /// Which block of a completion is the program.
     #[arg(long, default_value_t = Policy::BestValid)]
     policy: Policy,
@@ -144,7 +152,7 @@ pub(crate) struct Options {
     #[arg(long)]
     hide_problem: bool,
     #[command(flatten)]
-    decoder: DecoderOptions,
+    scorer: ScorerOptions,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -153,7 +161,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         problems.hide_texts();
     }
     let candidates = Joined::open(&options.candidates, &problems)?;
-    let scorer = Scorer::open(options.reward_model.as_deref(), &options.decoder)?;
+    let scorer = options.scorer.open()?;
     let mut provenance = scorer.provenance(options.policy);
     if options.hide_problem {
         provenance.insert("hide_problem".to_owned(), json!(true));

@@ -10,7 +10,7 @@ mod tokenizer;
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use codescaler_nn::{Isa, Precision, TrainOptions};
+use codescaler_nn::{Isa, Lora, Precision, TrainOptions, Trainer};
 
 use crate::{
     failure::{Failure, Outcome},
@@ -91,15 +91,24 @@ struct Training {
     /// Weight decay of matrices.
     #[arg(long, default_value_t = 0.1)]
     weight_decay: f32,
-    /// Tokens that go through the decoder per step, about.
-    #[arg(long, default_value_t = 8192)]
-    tokens_per_step: usize,
+    /// Tokens that go through the decoder per step, about [default: 8192 for a policy, 32768 for a
+    /// reward model, which learns one verdict from what gives a policy hundreds of tokens].
+    #[arg(long)]
+    tokens_per_step: Option<usize>,
     /// The longest text, in tokens.
     #[arg(long, default_value_t = 1024)]
     tokens_max: usize,
     /// What products are computed from.
     #[arg(long, default_value = "bf16", value_parser = one_of(&PRECISIONS, precision_name))]
     precision: Precision,
+    /// Train adapters of this rank (LoRA) in place of all weights; what is written are whole
+    /// weights, adapters added.
+    #[arg(long)]
+    lora_rank: Option<NonZeroUsize>,
+    /// How much adapters count: they are scaled by this, divided by the rank [default: twice the
+    /// rank].
+    #[arg(long, requires = "lora_rank")]
+    lora_alpha: Option<f32>,
     /// Threads; the trained weights do not depend on it [default: one per core].
     #[arg(long)]
     threads: Option<NonZeroUsize>,
@@ -116,14 +125,24 @@ impl Training {
         TrainOptions { precision: self.precision, isa: Isa::detect(), threads }
     }
 
+    /// Makes what is trained adapters, where that is wanted.
+    fn adapt(&self, trainer: &mut Trainer, seed: u64) {
+        if let Some(rank) = self.lora_rank.map(NonZeroUsize::get) {
+            let alpha = self.lora_alpha.unwrap_or(2.0 * rank as f32);
+            trainer.adapt(Lora { rank, alpha }, seed);
+        }
+    }
+
     /// What decides the trained weights, beside data and starting point.
-    fn plan(&self) -> serde_json::Value {
+    fn plan(&self, tokens_per_step: usize) -> serde_json::Value {
         serde_json::json!({
             "rate": self.rate,
             "warmup": self.warmup,
             "weight_decay": self.weight_decay,
-            "tokens_per_step": self.tokens_per_step,
+            "tokens_per_step": tokens_per_step,
             "tokens_max": self.tokens_max,
+            "lora_rank": self.lora_rank,
+            "lora_alpha": self.lora_alpha,
             "precision": precision_name(self.precision),
             "isa": isa_name(Isa::detect()),
         })

@@ -12,7 +12,7 @@ use crate::train::buffers::{Buffers, Memory};
 pub(crate) const BLOCK: usize = 64;
 
 /// What queries, keys, weights and values are kept in: f32, or the bits of a bfloat16.
-pub(crate) trait Cell: Copy + Default + Send + Sync {
+pub(crate) trait Cell: Copy + Default + Send + Sync + 'static {
     /// Numbers along K that stand side by side in a panel.
     const SIDE: usize = Rows::<Self>::SIDE;
 

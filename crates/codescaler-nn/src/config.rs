@@ -1,9 +1,7 @@
-use std::fs;
-use std::path::Path;
-
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind};
 
 /// The shape of one decoder: what `config.json` of a Hugging Face directory says, validated.
@@ -153,9 +151,12 @@ impl DecoderConfig {
     /// # Errors
     /// When the file is unreadable, lacks a key, or asks for something this decoder does not
     /// compute (another family, a sliding window, an unknown rotary scaling).
-    pub fn read(path: &Path) -> Result<Self, LoadError> {
-        let text = fs::read_to_string(path).map_err(|source| LoadError::at(path, source.into()))?;
-        Self::parse(&text).map_err(|kind| LoadError::at(path, kind))
+    pub fn read<'a>(dir: impl Into<Directory<'a>>) -> Result<Self, LoadError> {
+        const NAME: &str = "config.json";
+        let dir = dir.into();
+        let bytes = dir.read(NAME)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Self::parse(&text).map_err(|kind| dir.fail(NAME, kind))
     }
 
     /// Validates the text of a `config.json`.

@@ -7,10 +7,10 @@ mod growing;
 
 use std::num::NonZeroUsize;
 use std::ops::Range;
-use std::path::Path;
 
 use crate::attention::{BLOCK, Cell, Keys, Layers, Scratch as AttentionScratch, Shape};
 use crate::config::DecoderConfig;
+use crate::directory::Directory;
 use crate::error::LoadError;
 use crate::kernel::{Isa, PANEL, Precision, Rows};
 use crate::layers::{rms_norm, rms_norm_in_place, rotate, swiglu};
@@ -55,11 +55,11 @@ struct Span {
 impl Decoder {
     /// Reads a directory's configuration and weights and packs them.
     pub(crate) fn load(
-        dir: &Path,
+        dir: Directory<'_>,
         plan: (Isa, Precision),
         threads: NonZeroUsize,
     ) -> Result<Self, LoadError> {
-        let config = DecoderConfig::read(&dir.join("config.json"))?;
+        let config = DecoderConfig::read(dir)?;
         let weights = Weights::open(dir)?;
         let network = Network::load(&config, &weights, plan, threads)?;
         weights.finish()?;

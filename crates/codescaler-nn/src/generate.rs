@@ -1,10 +1,9 @@
-use std::fs;
 use std::ops::ControlFlow;
-use std::path::Path;
 
 use serde_json::Value;
 
 use crate::decoder::{Decoder, Prefix};
+use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind, ScoreError};
 use crate::matrix::Packed;
 use crate::network::HeadKind;
@@ -73,11 +72,12 @@ impl Policy {
     ///
     /// # Errors
     /// As for a reward model; and when the head is not that of a language model.
-    pub fn load(dir: &Path, options: &Options) -> Result<Self, LoadError> {
+    pub fn load<'a>(dir: impl Into<Directory<'a>>, options: &Options) -> Result<Self, LoadError> {
+        let dir = dir.into();
         assert!(options.isa.is_available(), "this processor has no {:?}", options.isa);
         let decoder = Decoder::load(dir, (options.isa, options.precision), options.threads)?;
         if decoder.head() != HeadKind::LanguageModel {
-            return Err(LoadError::at(dir, LoadErrorKind::NotAPolicy));
+            return Err(dir.fail("", LoadErrorKind::NotAPolicy));
         }
         let text = TextEncoder::load(dir, decoder.config.vocab)?;
         let tokens_max = options.tokens_max.min(decoder.config.positions_max);
@@ -221,12 +221,11 @@ impl<'a> Live<'a> {
 }
 
 /// `eos_token_id`, one or several; none where nothing ends a completion.
-fn stop_tokens(dir: &Path) -> Result<Vec<u32>, LoadError> {
+fn stop_tokens(dir: Directory<'_>) -> Result<Vec<u32>, LoadError> {
     for name in ["generation_config.json", "config.json"] {
-        let path = dir.join(name);
-        let Ok(text) = fs::read_to_string(&path) else { continue };
-        let config: Value = serde_json::from_str(&text)
-            .map_err(|source| LoadError::at(&path, LoadErrorKind::Json(source)))?;
+        let Some(bytes) = dir.find(name)? else { continue };
+        let config: Value = serde_json::from_slice(&bytes)
+            .map_err(|source| dir.fail(name, LoadErrorKind::Json(source)))?;
         let stop = &config["eos_token_id"];
         let several = stop.as_array().into_iter().flatten();
         let tokens: Vec<u32> = std::iter::once(stop).chain(several).filter_map(token).collect();

@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{Cursor, Read, Seek, SeekFrom};
 
 use serde::Deserialize;
 
+use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind};
 
 /// Files that are read whole; those that are not there count as such.
@@ -39,41 +39,37 @@ struct Place {
 ///
 /// # Errors
 /// When a file is not readable or not a safetensors file.
-pub fn identify(dir: &Path, update: &mut dyn FnMut(&[u8])) -> Result<(), LoadError> {
+pub fn identify<'a>(
+    dir: impl Into<Directory<'a>>,
+    update: &mut dyn FnMut(&[u8]),
+) -> Result<(), LoadError> {
+    let dir = dir.into();
     for name in WHOLE {
-        let path = dir.join(name);
-        match fs::read(&path) {
-            Ok(bytes) => {
+        match dir.find(name)? {
+            Some(bytes) => {
                 update(name.as_bytes());
                 update(&(bytes.len() as u64).to_le_bytes());
                 update(&bytes);
             }
-            Err(error) if error.kind() == io::ErrorKind::NotFound => update(&[0]),
-            Err(error) => return Err(LoadError::at(&path, LoadErrorKind::Io(error))),
+            None => update(&[0]),
         }
     }
-    for path in weight_files(dir)? {
-        identify_weights(&path, update).map_err(|kind| LoadError::at(&path, kind))?;
+    for name in dir.weight_files()? {
+        let done = match dir.held(&name) {
+            Some(bytes) => identify_weights(Cursor::new(bytes), update),
+            None => File::open(dir.path(&name))
+                .map_err(LoadErrorKind::Io)
+                .and_then(|file| identify_weights(file, update)),
+        };
+        done.map_err(|kind| dir.fail(&name, kind))?;
     }
     Ok(())
 }
 
-/// Every safetensors file, by name.
-fn weight_files(dir: &Path) -> Result<Vec<PathBuf>, LoadError> {
-    let fail = |error| LoadError::at(dir, LoadErrorKind::Io(error));
-    let mut files = Vec::new();
-    for entry in fs::read_dir(dir).map_err(fail)? {
-        let path = entry.map_err(fail)?.path();
-        if path.extension().is_some_and(|ending| ending == "safetensors") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn identify_weights(path: &Path, update: &mut dyn FnMut(&[u8])) -> Result<(), LoadErrorKind> {
-    let mut file = File::open(path).map_err(LoadErrorKind::Io)?;
+fn identify_weights(
+    mut file: impl Read + Seek,
+    update: &mut dyn FnMut(&[u8]),
+) -> Result<(), LoadErrorKind> {
     let mut length = [0; 8];
     file.read_exact(&mut length).map_err(LoadErrorKind::Io)?;
     let length = u64::from_le_bytes(length);
@@ -103,7 +99,7 @@ fn identify_weights(path: &Path, update: &mut dyn FnMut(&[u8])) -> Result<(), Lo
     Ok(())
 }
 
-fn read(file: &mut File, start: u64, bytes: u64) -> Result<Vec<u8>, LoadErrorKind> {
+fn read(mut file: impl Read + Seek, start: u64, bytes: u64) -> Result<Vec<u8>, LoadErrorKind> {
     let mut out = Vec::new();
     file.seek(SeekFrom::Start(start)).map_err(LoadErrorKind::Io)?;
     file.take(bytes).read_to_end(&mut out).map_err(LoadErrorKind::Io)?;
@@ -112,6 +108,9 @@ fn read(file: &mut File, start: u64, bytes: u64) -> Result<Vec<u8>, LoadErrorKin
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::path::{Path, PathBuf};
+
     use super::*;
 
     fn identity(dir: &Path) -> Vec<u8> {
@@ -157,7 +156,8 @@ mod tests {
         let see = |bytes: &[u8]| {
             fs::write(&path, bytes).unwrap();
             let mut all = Vec::new();
-            identify_weights(&path, &mut |part| all.extend_from_slice(part)).unwrap();
+            identify_weights(File::open(&path).unwrap(), &mut |part| all.extend_from_slice(part))
+                .unwrap();
             all
         };
         let whole = see(&bytes);

@@ -7,6 +7,7 @@
 //! instructions.
 
 mod config;
+mod directory;
 mod error;
 mod reward;
 mod generate;
@@ -29,6 +30,7 @@ mod speed;
 mod reference;
 
 pub use config::{DecoderConfig, Rope, RopeScaling};
+pub use directory::Directory;
 pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
 pub use generate::{Finish, Policy, Request, Sample};
 pub use identity::identify;
@@ -40,6 +42,6 @@ pub use speed::gflops;
 pub use text::{Message, TextEncoder};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
-    AdamW, CheckpointError, Group, Objective, RewardStep, Schedule, Targets, TrainHead,
-    TrainOptions, Trainer,
+    AdamW, CheckpointError, Group, Lora, Objective, RewardLoss, RewardStep, Schedule, Targets,
+    TrainHead, TrainOptions, Trainer,
 };

@@ -2,10 +2,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
-use std::path::Path;
 use std::thread;
 
 use crate::decoder::Decoder;
+use crate::directory::Directory;
 use crate::error::{GroupError, LoadError, LoadErrorKind, ScoreError};
 use crate::item::{Item, TooLong, common_prefix};
 use crate::kernel::{Isa, Precision};
@@ -80,12 +80,13 @@ impl RewardModel {
     /// # Errors
     /// When a file is missing or damaged, when a tensor is missing, left over, of a wrong shape
     /// or not finite, and when the head gives anything but one score.
-    pub fn load(dir: &Path, options: &Options) -> Result<Self, LoadError> {
+    pub fn load<'a>(dir: impl Into<Directory<'a>>, options: &Options) -> Result<Self, LoadError> {
+        let dir = dir.into();
         assert!(options.isa.is_available(), "this processor has no {:?}", options.isa);
         let decoder = Decoder::load(dir, (options.isa, options.precision), options.threads)?;
         match decoder.head() {
             HeadKind::Score | HeadKind::ValueHead => (),
-            HeadKind::LanguageModel => return Err(LoadError::at(dir, LoadErrorKind::NotAScorer)),
+            HeadKind::LanguageModel => return Err(dir.fail("", LoadErrorKind::NotAScorer)),
         }
         let text = TextEncoder::load(dir, decoder.config.vocab)?;
         let tokens_max = options.tokens_max.min(decoder.config.positions_max);

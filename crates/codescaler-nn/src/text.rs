@@ -1,14 +1,13 @@
 //! From messages to tokens: the reward model's own chat template and its own tokenizer.
 
-use std::fs;
 use std::ops::Range;
-use std::path::Path;
 
 use minijinja::syntax::SyntaxConfig;
 use minijinja::{Environment, ErrorKind, UndefinedBehavior, context};
 use serde_json::Value;
 use tokenizers::Tokenizer;
 
+use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind, ScoreError};
 
 /// One turn of a conversation.
@@ -38,10 +37,11 @@ impl TextEncoder {
     /// # Errors
     /// When a file is missing or damaged, when there is no chat template, and when the tokenizer
     /// knows a token at or beyond `vocab`.
-    pub fn load(dir: &Path, vocab: usize) -> Result<Self, LoadError> {
-        let path = dir.join("tokenizer.json");
-        let fail = |kind| LoadError::at(&path, kind);
-        let bytes = fs::read(&path).map_err(|source| fail(source.into()))?;
+    pub fn load<'a>(dir: impl Into<Directory<'a>>, vocab: usize) -> Result<Self, LoadError> {
+        const NAME: &str = "tokenizer.json";
+        let dir = dir.into();
+        let fail = |kind| dir.fail(NAME, kind);
+        let bytes = dir.read(NAME)?;
         let mut tokenizer = Tokenizer::from_bytes(bytes)
             .map_err(|source| fail(LoadErrorKind::Tokenizer(source.to_string())))?;
         // Lengths are decided by the caller: nothing is cut or filled up here.
@@ -132,13 +132,13 @@ impl TextEncoder {
     }
 }
 
-fn template(dir: &Path) -> Result<(Environment<'static>, Value), LoadError> {
-    let path = dir.join("tokenizer_config.json");
-    let fail = |kind| LoadError::at(&path, kind);
-    let text = fs::read_to_string(&path).map_err(|source| fail(source.into()))?;
-    let config: Value =
-        serde_json::from_str(&text).map_err(|source| fail(LoadErrorKind::Json(source)))?;
-    let own = fs::read_to_string(dir.join("chat_template.jinja")).ok();
+fn template(dir: Directory<'_>) -> Result<(Environment<'static>, Value), LoadError> {
+    const NAME: &str = "tokenizer_config.json";
+    let fail = |kind| dir.fail(NAME, kind);
+    let config: Value = serde_json::from_slice(&dir.read(NAME)?)
+        .map_err(|source| fail(LoadErrorKind::Json(source)))?;
+    let own = dir.find("chat_template.jinja")?;
+    let own = own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let source = own.or_else(|| written_template(&config));
     let source = source.ok_or_else(|| fail(LoadErrorKind::NoChatTemplate))?;
 

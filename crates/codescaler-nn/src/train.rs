@@ -12,6 +12,7 @@ mod checkpoint;
 mod gemm;
 mod language;
 mod layout;
+mod lora;
 mod network;
 mod objective;
 mod reward;
@@ -28,12 +29,14 @@ use adamw::Moments;
 use buffers::Memory;
 use gemm::Team;
 use layout::Layout;
+use lora::Adapters;
 
 pub use adamw::{AdamW, Schedule};
 pub use checkpoint::CheckpointError;
 pub use layout::TrainHead;
+pub use lora::Lora;
 pub use objective::{Objective, Targets};
-pub use reward::{Group, RewardStep};
+pub use reward::{Group, RewardLoss, RewardStep};
 
 /// How a trainer computes.
 #[derive(Debug, Clone, Copy)]
@@ -56,6 +59,8 @@ pub struct Trainer {
     values: Vec<f32>,
     grads: Vec<f32>,
     moments: Moments,
+    /// What is trained in place of `values`.
+    adapters: Option<Adapters>,
     memory: Memory,
     /// Updates so far.
     step: u64,
@@ -91,7 +96,7 @@ impl Trainer {
     /// # Errors
     /// As [`crate::RewardModel::load`], for configuration and weights.
     pub fn load(dir: &Path, head: TrainHead, options: &TrainOptions) -> Result<Self, LoadError> {
-        let config = DecoderConfig::read(&dir.join("config.json"))?;
+        let config = DecoderConfig::read(dir)?;
         let weights = Weights::open(dir)?;
         let mut trainer = Self::zeroed(config, head, options);
         for tensor in &trainer.layout.tensors {
@@ -117,6 +122,7 @@ impl Trainer {
             values: zeros(),
             grads: zeros(),
             moments: Moments { first: zeros(), second: zeros() },
+            adapters: None,
             memory: Memory::default(),
             step: 0,
             config,
@@ -132,7 +138,7 @@ impl Trainer {
 
     /// Numbers that are trained.
     pub fn parameters(&self) -> usize {
-        self.layout.len()
+        self.adapters.as_ref().map_or(self.layout.len(), |adapters| adapters.values.len())
     }
 
     /// Updates so far.
@@ -144,12 +150,18 @@ impl Trainer {
     /// Euclidean norm before clipping.
     pub fn update(&mut self, optimizer: &AdamW, rate: f32) -> f64 {
         self.step += 1;
-        let norm = optimizer.update(
-            self.team,
-            (&self.layout, &mut self.values),
-            (&self.grads, &mut self.moments),
-            (self.step, rate),
-        );
+        let at = (self.step, rate);
+        let moments = &mut self.moments;
+        let norm = match &mut self.adapters {
+            None => {
+                let own = (&self.layout.tensors[..], &mut self.values[..]);
+                optimizer.update(self.team, own, (&self.grads, moments), at)
+            }
+            Some(adapters) => {
+                let decoder = (&mut self.values[..], &self.grads[..]);
+                adapters.update(self.team, (optimizer, moments), decoder, at)
+            }
+        };
         self.grads.fill(0.0);
         norm
     }

@@ -9,6 +9,7 @@ use memmap2::UncheckedAdvice;
 use safetensors::{Dtype, SafeTensors};
 use serde::Deserialize;
 
+use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind};
 use crate::kernel::to_bf16;
 
@@ -18,10 +19,27 @@ pub(crate) const WEIGHTS: &str = "model.safetensors";
 /// The tensors of one directory, mapped into memory, each taken exactly once.
 pub(crate) struct Weights {
     dir: PathBuf,
-    files: Vec<(PathBuf, Mmap)>,
+    files: Vec<(PathBuf, Bytes)>,
     tensors: BTreeMap<String, Entry>,
     /// Behind a lock only so that a decoder can be shared between threads.
     taken: Mutex<BTreeSet<String>>,
+}
+
+/// The bytes of one file.
+enum Bytes {
+    Mapped(Mmap),
+    Held(&'static [u8]),
+}
+
+impl std::ops::Deref for Bytes {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        match self {
+            Self::Mapped(map) => map,
+            Self::Held(bytes) => bytes,
+        }
+    }
 }
 
 struct Entry {
@@ -46,36 +64,43 @@ struct Index {
 
 impl Weights {
     /// Maps the one file of weights, or the shards that its index names.
-    pub(crate) fn open(dir: &Path) -> Result<Self, LoadError> {
-        let index_path = dir.join("model.safetensors.index.json");
-        let names: BTreeSet<String> = if index_path.exists() {
-            let text = std::fs::read_to_string(&index_path)
-                .map_err(|source| LoadError::at(&index_path, source.into()))?;
-            let index: Index = serde_json::from_str(&text)
-                .map_err(|source| LoadError::at(&index_path, LoadErrorKind::Json(source)))?;
-            index.weight_map.into_values().collect()
-        } else {
-            BTreeSet::from([WEIGHTS.to_owned()])
+    pub(crate) fn open<'a>(dir: impl Into<Directory<'a>>) -> Result<Self, LoadError> {
+        const INDEX: &str = "model.safetensors.index.json";
+        let dir = dir.into();
+        let names: BTreeSet<String> = match dir.find(INDEX)? {
+            Some(bytes) => {
+                let index: Result<Index, _> = serde_json::from_slice(&bytes);
+                let index = index.map_err(|source| dir.fail(INDEX, LoadErrorKind::Json(source)))?;
+                index.weight_map.into_values().collect()
+            }
+            None => BTreeSet::from([WEIGHTS.to_owned()]),
         };
-        Self::of(dir, names.into_iter().map(|name| dir.join(name)))
+        let mut weights = Self::empty(&dir.path(""));
+        for name in names {
+            let path = dir.path(&name);
+            let bytes = match dir.held(&name) {
+                Some(bytes) => Bytes::Held(bytes),
+                None => map(&path)?,
+            };
+            weights.add(path, bytes)?;
+        }
+        Ok(weights)
     }
 
     /// Maps one file.
     pub(crate) fn open_file(path: &Path) -> Result<Self, LoadError> {
-        Self::of(path, [path.to_owned()].into_iter())
+        let mut weights = Self::empty(path);
+        weights.add(path.to_owned(), map(path)?)?;
+        Ok(weights)
     }
 
-    fn of(dir: &Path, paths: impl Iterator<Item = PathBuf>) -> Result<Self, LoadError> {
-        let mut weights = Self {
+    fn empty(dir: &Path) -> Self {
+        Self {
             dir: dir.to_owned(),
             files: Vec::new(),
             tensors: BTreeMap::new(),
             taken: Mutex::default(),
-        };
-        for path in paths {
-            weights.add(path)?;
         }
-        Ok(weights)
     }
 
     /// What the first file's header says under `key`, beside its tensors.
@@ -84,13 +109,12 @@ impl Weights {
         header.metadata().as_ref()?.get(key).cloned()
     }
 
-    fn add(&mut self, path: PathBuf) -> Result<(), LoadError> {
+    fn add(&mut self, path: PathBuf, bytes: Bytes) -> Result<(), LoadError> {
         let fail = |kind| LoadError::at(&path, kind);
-        let map = map(&path).map_err(|source| fail(source.into()))?;
-        let parsed = SafeTensors::deserialize(&map);
+        let parsed = SafeTensors::deserialize(&bytes);
         let parsed = parsed.map_err(|source| fail(LoadErrorKind::Safetensors(source)))?;
         for (name, view) in parsed.tensors() {
-            let start = view.data().as_ptr() as usize - map.as_ptr() as usize;
+            let start = view.data().as_ptr() as usize - bytes.as_ptr() as usize;
             let entry = Entry {
                 file: self.files.len(),
                 dtype: view.dtype(),
@@ -102,7 +126,7 @@ impl Weights {
                 return Err(fail(LoadErrorKind::DuplicateTensor { name }));
             }
         }
-        self.files.push((path, map));
+        self.files.push((path, bytes));
         Ok(())
     }
 
@@ -168,7 +192,9 @@ impl Weights {
     pub(crate) fn release(&self, prefix: &str) {
         let tensors = self.tensors.range(prefix.to_owned()..);
         for (_, entry) in tensors.take_while(|(name, _)| name.starts_with(prefix)) {
-            forget(&self.files[entry.file].1, entry.start, entry.end - entry.start);
+            if let Bytes::Mapped(map) = &self.files[entry.file].1 {
+                forget(map, entry.start, entry.end - entry.start);
+            }
         }
     }
 
@@ -198,12 +224,13 @@ impl Weights {
 }
 
 #[expect(unsafe_code, reason = "mapping a file cannot be checked by the compiler")]
-fn map(path: &Path) -> std::io::Result<Mmap> {
-    let file = File::open(path)?;
+fn map(path: &Path) -> Result<Bytes, LoadError> {
+    let fail = |source: std::io::Error| LoadError::at(path, source.into());
+    let file = File::open(path).map_err(fail)?;
     // SAFETY: the mapping is private and read-only. Weights are read-only inputs: a process that
     // rewrites the file under us could change numbers while they are copied, as with any reader;
     // all bit patterns are valid for the byte type, so nothing worse follows from a change.
-    unsafe { Mmap::map(&file) }
+    unsafe { Mmap::map(&file) }.map(Bytes::Mapped).map_err(fail)
 }
 
 /// Without effect on what is read; where the system refuses, memory is kept.

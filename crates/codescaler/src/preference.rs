@@ -29,6 +29,13 @@ pub struct Preference {
     pub extra: Extra,
 }
 
+impl Preference {
+    /// The chosen program and the rejected one.
+    pub fn sides(&self) -> [&Side; 2] {
+        [&self.chosen, &self.rejected]
+    }
+}
+
 /// One program of a pair.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Side {

@@ -3,7 +3,6 @@
 
 use std::{
     ffi::OsStr,
-    fs,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
@@ -12,7 +11,7 @@ use std::{
 use serde::de::DeserializeOwned;
 use serde_json::Value as Json;
 
-use crate::failure::Failure;
+use crate::{failure::Failure, memory::resident_mib_max};
 
 /// What `transformers` on PyTorch is called where it fails.
 pub(super) const FRAMEWORK: &str = "the reference framework, which needs torch and transformers,";
@@ -62,13 +61,11 @@ impl Process {
 
     /// The most memory that was resident at any time so far, in MiB.
     pub(super) fn memory_mib_max(&self) -> Result<f64, Failure> {
-        let path = format!("/proc/{}/status", self.child.id());
-        let doing = || format!("cannot read peak memory from {path}");
-        let status = fs::read_to_string(&path).map_err(|error| Failure::fault(error, doing()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-        kib.map(|kib| kib / 1024.0)
-            .ok_or_else(|| Failure::fault(anyhow::Error::msg("there is no VmHWM"), doing()))
+        let process = self.child.id().to_string();
+        resident_mib_max(&process).ok_or_else(|| {
+            let error = anyhow::Error::msg(format!("/proc/{process}/status does not tell"));
+            Failure::fault(error, "cannot read peak memory")
+        })
     }
 }
 

@@ -13,7 +13,7 @@ use codescaler_extract::bugs;
 use rayon::prelude::*;
 use serde_json::json;
 
-use super::verified::VerifiedOptions;
+use super::verified::{Splits, VerifiedOptions};
 use crate::{
     failure::{Failure, Outcome},
     files::{Opened, Output, Problems},
@@ -61,8 +61,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         ("bugs_per_problem".to_owned(), json!(options.per_problem)),
         ("seed".to_owned(), json!(options.seed)),
     ]));
-    let problems = Problems::read(&options.verified.problems)?;
-    let (mut pools, _) = options.verified.read(&problems)?;
+    let problems = Problems::read_files(&options.verified.problems)?;
+    let (mut pools, _) = options.verified.read(&problems, Splits::Train)?;
     deduplicate(&mut pools);
     let mut output = match Output::create::<Candidate>(&options.out, &header)? {
         Opened::Open(output, _) => output,

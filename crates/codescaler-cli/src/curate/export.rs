@@ -10,16 +10,17 @@ use codescaler::{
 };
 use serde_json::json;
 
+use super::parquet;
 use crate::{
     failure::{Failure, Outcome},
-    files::{Problems, records, write_rows},
+    files::{Problems, records, write_by, write_rows},
     terminal::Terminal,
 };
 
 /// Write preferences as rows that TRL and Hugging Face `datasets` read.
 ///
 /// One JSON object per line and no header: `load_dataset("json", data_files=…)` reads the file as
-/// it is. Every row has the same columns; those behind prompt, chosen and rejected say where the
+/// it is; into a file that ends in `.parquet`, Parquet, for `load_dataset("parquet", …)`. Every row has the same columns; those behind prompt, chosen and rejected say where the
 /// pair comes from.
 #[derive(Args)]
 #[command(after_help = "\
@@ -86,11 +87,14 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         };
         pairs.push((preference, problem));
     }
-    write_rows(&options.out, |file| {
-        pairs.iter().try_for_each(|(preference, problem)| {
-            writeln!(file, "{}", row(preference, problem, form))
-        })
-    })?;
+    let rows = pairs.iter().map(|(preference, problem)| row(preference, problem, form));
+    if options.out.extension().is_some_and(|ending| ending == "parquet") {
+        let rows: Vec<_> = rows.collect();
+        write_by(&options.out, |part| parquet::write(part, &rows))?;
+    } else {
+        let mut rows = rows;
+        write_rows(&options.out, |file| rows.try_for_each(|row| writeln!(file, "{row}")))?;
+    }
     let n_rows = pairs.len();
     terminal.print(&format!("{n_rows} rows written to {}", options.out.display()));
     Ok(Outcome::done(json!({"verb": "curate export", "out": options.out, "rows": n_rows})))

@@ -20,7 +20,7 @@ use codescaler::{
 use codescaler_extract::{Rewrite, UnknownRewrite, rewrite};
 use serde_json::{Value as Json, json};
 
-use super::verified::{LeftOut, VerifiedOptions, share};
+use super::verified::{LeftOut, Splits, VerifiedOptions, share};
 use crate::{
     failure::{Failure, Outcome},
     files::{Opened, Output, Problems, write_whole},
@@ -219,9 +219,9 @@ struct Made {
 }
 
 fn make(terminal: Terminal, options: &Options, draw: &PairOptions) -> Result<Made, Failure> {
-    let problems = Problems::read(&options.verified.problems)?;
+    let problems = Problems::read_files(&options.verified.problems)?;
     terminal.note("reading programs");
-    let (mut pools, left_out) = options.verified.read(&problems)?;
+    let (mut pools, left_out) = options.verified.read(&problems, Splits::Train)?;
     let duplicates = deduplicate(&mut pools);
     terminal.note("drawing pairs");
     let curated = pairs(&pools, draw);

@@ -26,12 +26,21 @@ use crate::{
     terminal::check_interrupt,
 };
 
+/// Which problems may be used.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Splits {
+    /// What may be learnt: none of split `validation` or `eval`.
+    Train,
+    /// Everything, to measure with.
+    Every,
+}
+
 /// Which programs are there, and which of them count.
 #[derive(Args)]
 pub(crate) struct VerifiedOptions {
-    /// The problems.
-    #[arg(long)]
-    pub(crate) problems: PathBuf,
+    /// The problems; may be given more than once.
+    #[arg(long, required = true)]
+    pub(crate) problems: Vec<PathBuf>,
     /// Candidates; may be given more than once, with no candidate in two files.
     #[arg(long, required = true)]
     pub(crate) candidates: Vec<PathBuf>,
@@ -130,10 +139,11 @@ impl VerifiedOptions {
     pub(crate) fn read<'a>(
         &self,
         problems: &'a Problems,
+        splits: Splits,
     ) -> Result<(Vec<Pool<'a>>, LeftOut), Failure> {
         let mut left_out = LeftOut::default();
         let held_out = HeldOut::read(&self.against, self.leave_out.as_deref())?;
-        left_out.problems = self.dropped(problems, &held_out);
+        left_out.problems = self.dropped(problems, splits, &held_out);
         let dropped: BTreeSet<&str> =
             left_out.problems.iter().map(|dropped| dropped.problem.as_str()).collect();
         let known = self.known(problems)?;
@@ -187,7 +197,12 @@ impl VerifiedOptions {
     }
 
     /// Problems that must not be learnt.
-    fn dropped(&self, problems: &Problems, held_out: &HeldOut) -> Vec<DroppedProblem> {
+    fn dropped(
+        &self,
+        problems: &Problems,
+        splits: Splits,
+        held_out: &HeldOut,
+    ) -> Vec<DroppedProblem> {
         let mut overlap = Overlap::new(usize::from(self.ngram_words));
         for problem in held_out.statements.values() {
             overlap.add(&problem.id, &problem.statement);
@@ -200,7 +215,9 @@ impl VerifiedOptions {
                 with: with.map(str::to_owned),
                 overlap,
             };
-            if matches!(problem.meta.split.as_deref(), Some("validation" | "eval")) {
+            let held_out_split =
+                matches!(problem.meta.split.as_deref(), Some("validation" | "eval"));
+            if splits == Splits::Train && held_out_split {
                 return Some(dropped("its split is not train", None, None));
             }
             if held_out.ids.contains(&problem.id) {
@@ -321,7 +338,7 @@ impl VerifiedOptions {
             against.extend(many(&files)?);
         }
         Ok(json!({
-            "problems": fingerprint(&self.problems)?,
+            "problems": many(&self.problems)?,
             "candidates": many(&self.candidates)?,
             "labels": many(&self.label_files())?,
             "executions": many(&self.executions)?,

@@ -24,9 +24,9 @@ use crate::{
     terminal::check_interrupt,
 };
 
-/// How the decoder is run; all of it only for reward models that are directories.
+/// How the decoder is run.
 #[derive(Args, Default)]
-#[command(next_help_heading = "For reward model directories")]
+#[command(next_help_heading = "For decoders")]
 pub(crate) struct DecoderOptions {
     /// How weights are kept [default: bf16].
     #[arg(long, value_parser = one_of(&PRECISIONS, precision_name))]
@@ -101,7 +101,7 @@ impl DecoderOptions {
             None => Ok(()),
             Some((option, _)) => Err(Failure::input(format!(
                 "{option} is for decoders, but the linear reward model scores here: \
-                 give --reward-model a directory, or leave {option} out"
+                 leave {option} out, or let a decoder score"
             ))),
         }
     }

@@ -108,10 +108,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let config = options.shape.config(text.vocab(), POSITIONS_MAX)?;
         (Trainer::new(config, TrainHead::LanguageModel, options.seed, &train), text)
     };
+    options.training.adapt(&mut trainer, options.seed);
     let texts = options.texts.read(terminal)?;
     let groups = groups(&text, &texts, options.training.tokens_max)?;
     let costs: Vec<usize> = groups.iter().map(|group| tokens_computed(group)).collect();
-    let steps = steps(&costs, options.training.tokens_per_step, options.epochs, options.seed);
+    let tokens_per_step = options.training.tokens_per_step.unwrap_or(8192);
+    let steps = steps(&costs, tokens_per_step, options.epochs, options.seed);
     let tokens: usize = costs.iter().sum();
     terminal.print(&format!(
         "{} parameters, {tokens} tokens, {} steps",
@@ -120,7 +122,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     ));
     let plan = json!({
         "verb": "train policy", "base": options.base, "texts": texts.plan(), "epochs": options.epochs,
-        "seed": options.seed, "training": options.training.plan(), "steps": steps.len(),
+        "seed": options.seed, "training": options.training.plan(tokens_per_step), "steps": steps.len(),
         "parameters": trainer.parameters(),
     });
     let session = Session::open(&options.out, &plan, options.training.checkpoint_every)?;

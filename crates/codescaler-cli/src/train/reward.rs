@@ -1,6 +1,9 @@
 //! `train reward --kind decoder`: preferences → a reward model that reads problem and program.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 
 use clap::{Args, ValueEnum};
 use codescaler::{
@@ -10,7 +13,8 @@ use codescaler::{
     seed::{Rng, derive, digest},
 };
 use codescaler_nn::{
-    Group, Item, Objective, Targets, TextEncoder, TooLong, TrainHead, Trainer, tokens_computed,
+    Group, Item, Objective, RewardLoss, Targets, TextEncoder, TooLong, TrainHead, Trainer,
+    tokens_computed,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -48,12 +52,17 @@ pub(crate) struct DecoderOptions {
     /// Keeps scores around zero: the weight of the mean square of a pair's sum.
     #[arg(long, default_value_t = 0.01)]
     centring: f64,
-    /// Programs of one problem that are learnt together and share its computation.
-    #[arg(long, default_value_t = 16)]
+    /// Programs of one problem that are learnt together and share its computation. More make a
+    /// step cheaper, and of fewer problems.
+    #[arg(long, default_value_t = 4)]
     group: usize,
     /// Compute the problem again for each of its programs, to measure what sharing saves.
     #[arg(long, hide = true)]
     unshared: bool,
+    /// Also learn the verdict after every token of a program, with this weight beside the loss on
+    /// scores: a value of what is written so far.
+    #[arg(long, default_value_t = 0.0)]
+    every_token: f64,
     /// Hide the problem: its statement and starter are blank. Score with --hide-problem then.
     #[arg(long)]
     hide_problem: bool,
@@ -95,10 +104,12 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
     let train = decoder.training.options();
     let mut trainer = Trainer::load(base, TrainHead::Score, &train).map_err(unusable)?;
     let text = TextEncoder::load(base, trainer.config().vocab).map_err(unusable)?;
+    decoder.training.adapt(&mut trainer, options.seed);
     let learnt = read(terminal, decoder, &text, options.seed)?;
     let costs: Vec<usize> = learnt.iter().map(|group| tokens_computed(&group.items)).collect();
     let epochs = options.epochs.unwrap_or(1);
-    let steps = steps(&costs, decoder.training.tokens_per_step, epochs, options.seed);
+    let tokens_per_step = decoder.training.tokens_per_step.unwrap_or(32768);
+    let steps = steps(&costs, tokens_per_step, epochs, options.seed);
     let pairs: usize = learnt.iter().map(|group| group.pairs.len()).sum();
     terminal.print(&format!(
         "{} parameters, {pairs} pairs in {} groups, {} tokens, {} steps",
@@ -111,15 +122,17 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         "verb": "train reward", "base": base, "epochs": epochs, "seed": options.seed,
         "preferences": decoder.preferences.iter().map(|path| fingerprint(path)).collect::<Result<Vec<_>, _>>()?,
         "objective": format!("{:?}", decoder.objective).to_lowercase(),
-        "margin": decoder.margin, "centring": decoder.centring, "group": decoder.group,
+        "margin": decoder.margin, "centring": decoder.centring,
+        "every_token": decoder.every_token, "group": decoder.group,
         "hide_problem": decoder.hide_problem, "shared": !decoder.unshared,
-        "training": decoder.training.plan(), "steps": steps.len(), "pairs": pairs,
+        "training": decoder.training.plan(tokens_per_step), "steps": steps.len(), "pairs": pairs,
         "parameters": trainer.parameters(),
     });
     let session = Session::open(&options.out, &plan, decoder.training.checkpoint_every)?;
     if !session.is_done() {
         let schedule = decoder.training.schedule(steps.len());
         let optimizer = decoder.training.optimizer();
+        let loss = decoder.loss();
         session.run(terminal, &mut trainer, steps.len(), |trainer, index| {
             let items: Vec<Vec<&[u32]>> = steps[index]
                 .iter()
@@ -133,9 +146,12 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
                     Group { items, targets: Targets { labels, pairs }, share: !decoder.unshared }
                 })
                 .collect();
-            let made = trainer.reward_loss(&groups, decoder.objective(), decoder.centring, 1.0);
+            let made = trainer.reward_loss(&groups, &loss, 1.0);
             let norm = trainer.update(&optimizer, schedule.rate(index as u64));
-            json!({"step": index + 1, "loss": made.loss, "accuracy": made.accuracy, "norm": norm})
+            json!({
+                "step": index + 1, "loss": made.loss, "token_loss": made.token_loss,
+                "accuracy": made.accuracy, "norm": norm,
+            })
         })?;
         session.finish(&trainer, base)?;
     }
@@ -147,12 +163,13 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
 }
 
 impl DecoderOptions {
-    fn objective(&self) -> Objective {
-        match self.objective {
+    fn loss(&self) -> RewardLoss {
+        let objective = match self.objective {
             Loss::Pairs => Objective::BradleyTerry { margin: self.margin },
             Loss::List => Objective::Listwise,
             Loss::Points => Objective::Pointwise,
-        }
+        };
+        RewardLoss { objective, centring: self.centring, every_token: self.every_token }
     }
 }
 
@@ -207,40 +224,41 @@ impl DecoderOptions {
         preferences: &[Preference],
     ) -> (Vec<Learnt>, usize) {
         let mut items: BTreeMap<u64, Option<Vec<u32>>> = BTreeMap::new();
-        let (mut groups, mut too_long) = (Vec::new(), 0);
-        let mut group = Learnt::default();
-        let mut places: BTreeMap<u64, usize> = BTreeMap::new();
+        let mut keys = Vec::new();
+        let mut fitting = Vec::new();
         for preference in preferences {
-            let sides = [&preference.chosen, &preference.rejected];
-            let keys = sides.map(|side| digest(side.program.as_bytes()));
-            for (key, side) in keys.iter().zip(sides) {
-                items.entry(*key).or_insert_with(|| self.item(text, prompt, side));
-            }
-            if keys.iter().any(|key| items[key].is_none()) {
-                too_long += 1;
-                continue;
-            }
-            let fresh = keys.iter().filter(|key| !places.contains_key(*key)).count();
-            if group.items.len() + fresh > self.group.max(2) {
-                groups.push(std::mem::take(&mut group));
-                places.clear();
-            }
-            let [chosen, rejected] = [0, 1].map(|side| {
-                *places.entry(keys[side]).or_insert_with(|| {
-                    group.items.push(items[&keys[side]].clone().unwrap_or_default());
-                    let unaligned = sides[side].problem != preference.problem;
-                    let label = if side == 0 { 1.0 } else { 0.0 };
-                    let rate = sides[side].rate.filter(|_| !unaligned).map(|rate| rate as f32);
-                    group.labels.push(rate.unwrap_or(label));
-                    group.items.len() - 1
-                })
+            let pair = preference.sides().map(|side| {
+                let key = digest(side.program.as_bytes());
+                items.entry(key).or_insert_with(|| self.item(text, prompt, side));
+                key
             });
-            group.pairs.push((chosen, rejected));
+            if pair.iter().all(|key| items[key].is_some()) {
+                keys.push(pair);
+                fitting.push(preference);
+            }
         }
-        if !group.pairs.is_empty() {
-            groups.push(group);
-        }
-        (groups, too_long)
+        let group = |pairs: Vec<usize>| {
+            let mut group = Learnt::default();
+            let mut places: BTreeMap<u64, usize> = BTreeMap::new();
+            for pair in pairs {
+                let sides = keys[pair].iter().zip(fitting[pair].sides()).zip([1.0, 0.0]);
+                let places = sides.map(|((key, side), label)| {
+                    *places.entry(*key).or_insert_with(|| {
+                        group.items.push(items[key].clone().unwrap_or_default());
+                        let unaligned = side.problem != fitting[pair].problem;
+                        let rate = side.rate.filter(|_| !unaligned).map(|rate| rate as f32);
+                        group.labels.push(rate.unwrap_or(label));
+                        group.items.len() - 1
+                    })
+                });
+                if let [chosen, rejected] = places.collect::<Vec<_>>()[..] {
+                    group.pairs.push((chosen, rejected));
+                }
+            }
+            group
+        };
+        let groups = together(&keys, self.group.max(2)).into_iter().map(group).collect();
+        (groups, preferences.len() - fitting.len())
     }
 
     /// A program's tokens after its problem's; the middle of a long problem is left out, as it is
@@ -249,5 +267,48 @@ impl DecoderOptions {
         let limit = self.training.tokens_max;
         let item = Item::new(text, (prompt, &side.program), limit, TooLong::TrimProblem).ok()?;
         Some(item.tokens().to_vec())
+    }
+}
+
+/// Splits pairs into groups of at most `size` different programs, so that as many pairs as can be
+/// share them: what a program costs is paid once per group. A group grows by the first pair that
+/// has the fewest programs it has not.
+fn together(pairs: &[[u64; 2]], size: usize) -> Vec<Vec<usize>> {
+    let mut rest: Vec<usize> = (0..pairs.len()).collect();
+    let mut groups = Vec::new();
+    while !rest.is_empty() {
+        let (mut group, mut programs) = (Vec::new(), BTreeSet::new());
+        loop {
+            let fresh = |pair: usize| {
+                pairs[pair].iter().filter(|program| !programs.contains(*program)).count()
+            };
+            let next = rest.iter().enumerate().map(|(at, &pair)| (fresh(pair), at)).min();
+            let Some((_, at)) = next.filter(|(fresh, _)| programs.len() + fresh <= size) else {
+                break;
+            };
+            let pair = rest.remove(at);
+            programs.extend(pairs[pair]);
+            group.push(pair);
+        }
+        groups.push(group);
+    }
+    groups
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(pairs: &[[u64; 2]], size: usize, expected: &[&[usize]]) {
+        assert_eq!(together(pairs, size), expected);
+    }
+
+    #[test]
+    fn pairs_that_share_programs_stand_together() {
+        check(&[], 4, &[]);
+        check(&[[1, 2], [3, 4], [5, 6]], 4, &[&[0, 1], &[2]]);
+        check(&[[1, 2], [5, 6], [3, 2], [1, 3]], 3, &[&[0, 2, 3], &[1]]);
+        check(&[[1, 2], [1, 2], [2, 1], [1, 3]], 2, &[&[0, 1, 2], &[3]]);
     }
 }

@@ -10,11 +10,13 @@ use std::{
 use anyhow::Context as _;
 use codescaler::seed::{Rng, derive};
 use codescaler_nn::{CheckpointError, Precision, Trainer};
+use indicatif::HumanDuration;
 use serde_json::Value as Json;
 
 use crate::{
     failure::Failure,
     files::write_whole,
+    memory::resident_mib_max,
     terminal::{Terminal, check_interrupt},
 };
 
@@ -106,7 +108,8 @@ impl Session {
         let first = trainer.step() as usize;
         let mut log = self.log(first)?;
         let bar = terminal.progress("steps", steps as u64, first as u64);
-        let mut saved = Instant::now();
+        let began = Instant::now();
+        let mut saved = began;
         for index in first..steps {
             let line = step(trainer, index);
             writeln!(log, "{line}")
@@ -123,6 +126,13 @@ impl Session {
             stop?;
         }
         bar.finish_and_clear();
+        let memory = resident_mib_max("self").map(|mib| format!(", peak memory {mib:.0} MiB"));
+        terminal.note(&format!(
+            "{} steps in {}{}",
+            steps - first,
+            HumanDuration(began.elapsed()),
+            memory.unwrap_or_default()
+        ));
         Ok(())
     }
 

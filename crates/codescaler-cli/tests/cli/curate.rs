@@ -132,6 +132,34 @@ fn held_out_problems_are_dropped_and_named() {
 }
 
 #[test]
+fn probes_are_scored_and_measured_apart() {
+    let folder = folder("curate-probes");
+    write_pool(&folder, 8);
+    let probes = format!("curate probes {POOL} --out probes --quiet");
+    check(
+        &folder,
+        &probes,
+        expect![[r#"
+        8 programs rewritten and 0 that solve another problem written to probes, with those they are compared with
+        exit 0
+    "#]],
+    );
+    let made = records(&folder, "probes/candidates.jsonl");
+    let kinds = |kind: &str| made.iter().filter(|probe| probe["relation"]["kind"] == kind).count();
+    assert!(kinds("rewrite") > 0, "{made:?}");
+    for probe in made.iter().filter(|probe| probe["relation"]["kind"] == "rewrite") {
+        let is_original = |other: &&Json| {
+            other["problem"] == probe["problem"] && other["index"] == probe["relation"]["of"]
+        };
+        assert!(made.iter().find(is_original).is_some_and(|other| other["relation"].is_null()));
+    }
+    let of = "--problems problems.jsonl --candidates probes/candidates.jsonl";
+    transcript(&folder, &format!("score {of} --out s.jsonl --quiet"));
+    let said = transcript(&folder, &format!("eval reward {of} --scores s.jsonl --quiet"));
+    assert!(said.contains("preference changed") && said.ends_with("exit 0\n"), "{said}");
+}
+
+#[test]
 fn bugs_are_run_before_they_are_wrong() {
     let folder = folder("curate-bugs");
     write_pool(&folder, 8);

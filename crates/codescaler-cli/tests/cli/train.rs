@@ -109,6 +109,12 @@ fn a_killed_reward_model_resumes_to_the_same_bits() {
     check_kills("reward", &[POLICY, PAIRS], REWARD, "rm");
 }
 
+#[test]
+fn killed_adapters_resume_to_the_same_bits() {
+    let command = format!("{REWARD} --lora-rank 2 --every-token 0.5 --group 8");
+    check_kills("adapters", &[POLICY, PAIRS], &command, "rm");
+}
+
 #[track_caller]
 fn check(folder: &Path, command: &str, expected: &Expect) {
     expected.assert_eq(&transcript(folder, command));

@@ -46,7 +46,7 @@ fn isas() -> impl Iterator<Item = Isa> {
 
 fn load(family: &str, isa: Isa, precision: Precision, threads: usize) -> Decoder {
     let threads = NonZeroUsize::new(threads).unwrap();
-    Decoder::load(&dir(family), (isa, precision), threads).unwrap()
+    Decoder::load((&dir(family)).into(), (isa, precision), threads).unwrap()
 }
 
 #[track_caller]

@@ -26,7 +26,7 @@ fn generate(policy: &Policy, request: &Request<'_>) -> Vec<Sample> {
 /// The reference framework's own greedy continuation, 200 tokens in f32.
 #[test]
 fn greedy_is_the_framework() {
-    let golden = fs::read_to_string(dir("lm").join("golden.json")).unwrap();
+    let golden = std::fs::read_to_string(dir("lm").join("golden.json")).unwrap();
     let golden: Value = serde_json::from_str(&golden).unwrap();
     let numbers = |key: &str| -> Vec<u32> {
         golden["greedy"][key].as_array().unwrap().iter().filter_map(token).collect()

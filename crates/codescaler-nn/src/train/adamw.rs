@@ -1,7 +1,7 @@
 //! The optimiser and its schedule.
 
 use super::gemm::Team;
-use super::layout::Layout;
+use super::layout::Tensor;
 
 /// AdamW: decoupled weight decay (arXiv:1711.05101, algorithm 2), with the bias corrections and
 /// the order of operations of PyTorch's `torch.optim.AdamW`.
@@ -72,7 +72,7 @@ impl AdamW {
     pub(crate) fn update(
         &self,
         team: Team,
-        (layout, values): (&Layout, &mut [f32]),
+        (tensors, values): (&[Tensor], &mut [f32]),
         (grads, moments): (&[f32], &mut Moments),
         (step, rate): (u64, f32),
     ) -> f64 {
@@ -83,7 +83,7 @@ impl AdamW {
         let correction1 = 1.0 - f64::from(beta1).powi(power);
         let correction2 = (1.0 - f64::from(beta2).powi(power)).sqrt() as f32;
         let step_size = (f64::from(rate) / correction1) as f32;
-        for tensor in &layout.tensors {
+        for tensor in tensors {
             let keep = if tensor.decays() { 1.0 - rate * self.weight_decay } else { 1.0 };
             let range = tensor.range.clone();
             let pieces = values[range.clone()].chunks_mut(PIECE);

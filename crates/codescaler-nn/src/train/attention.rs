@@ -54,23 +54,23 @@ struct Job<'a, C> {
 }
 
 /// The tokens of one segment at one key head.
-struct Segment<C> {
+struct Segment<'m, C> {
     rows: Range<usize>,
     /// Position of its first token.
     position: usize,
-    keys: Packed<C>,
-    values: Packed<C>,
+    keys: Packed<'m, C>,
+    values: Packed<'m, C>,
     /// Gradients of keys and values, (tokens, D) both, filled up to whole panels.
-    dkeys: Vec<f32>,
-    dvalues: Vec<f32>,
+    dkeys: Buffer<'m, f32>,
+    dvalues: Buffer<'m, f32>,
 }
 
 /// Keys or values in the panels of both products they take part in.
-struct Packed<C> {
+struct Packed<'m, C> {
     /// (D, tokens): panels over tokens.
-    by_token: Vec<C>,
+    by_token: Buffer<'m, C>,
     /// (tokens, D): panels over D.
-    by_dim: Vec<C>,
+    by_dim: Buffer<'m, C>,
 }
 
 /// A block of queries, and what it sees.
@@ -79,8 +79,8 @@ struct Block<'a, C> {
     queries: &'a [C],
     rows: usize,
     /// A whole segment before it.
-    before: Option<&'a Segment<C>>,
-    own: &'a Segment<C>,
+    before: Option<&'a Segment<'a, C>>,
+    own: &'a Segment<'a, C>,
     /// Tokens of its own segment before its first row.
     first: usize,
 }
@@ -181,12 +181,18 @@ impl<'m> Attention<'_, 'm> {
         heads.map(job).collect()
     }
 
-    fn rounded<C: Cell>(&self, x: &[f32]) -> Vec<C> {
-        let mut out = vec![C::default(); x.len()];
+    fn rounded<C: Cell>(&self, x: &[f32]) -> Buffer<'m, C> {
+        let mut out = self.memory.cells(x.len());
         self.team.isa.wide(
             #[inline(always)]
             || round(&mut out, x),
         );
+        out
+    }
+
+    fn zeros(&self, len: usize) -> Buffer<'m, f32> {
+        let mut out = self.memory.numbers(len);
+        out.fill(0.0);
         out
     }
 
@@ -196,9 +202,15 @@ impl<'m> Attention<'_, 'm> {
     }
 
     /// One head of some rows as f32: (rows, D).
-    fn read<C: Cell>(&self, x: &[C], width: usize, rows: Range<usize>, column: usize) -> Vec<f32> {
+    fn read<C: Cell>(
+        &self,
+        x: &[C],
+        width: usize,
+        rows: Range<usize>,
+        column: usize,
+    ) -> Buffer<'m, f32> {
         let d = self.config.head_dim;
-        let mut out = vec![0.0; rows.len() * d];
+        let mut out = self.memory.numbers(rows.len() * d);
         let rows = x[rows.start * width..rows.end * width].chunks(width);
         self.team.isa.wide(
             #[inline(always)]
@@ -260,7 +272,7 @@ impl<'m> Attention<'_, 'm> {
         rows: Range<usize>,
         position: usize,
         head: usize,
-    ) -> Segment<C> {
+    ) -> Segment<'m, C> {
         let DecoderConfig { kv_heads, head_dim: d, .. } = *self.config;
         let column = self.key_column(head);
         let mut keys = self.read(qkv, self.width(), rows.clone(), column);
@@ -272,18 +284,18 @@ impl<'m> Attention<'_, 'm> {
             position,
             keys: self.packed(&keys),
             values: self.packed(&values),
-            dkeys: vec![0.0; room],
-            dvalues: vec![0.0; room],
+            dkeys: self.zeros(room),
+            dvalues: self.zeros(room),
         }
     }
 
     /// `x`: (tokens, D).
-    fn packed<C: Cell>(&self, x: &[f32]) -> Packed<C> {
+    fn packed<C: Cell>(&self, x: &[f32]) -> Packed<'m, C> {
         let d = self.config.head_dim;
-        let cells: Vec<C> = self.rounded(x);
+        let cells: Buffer<'_, C> = self.rounded(x);
         let k = d.next_multiple_of(C::SIDE);
         let tokens = (x.len() / d).next_multiple_of(PANEL);
-        let mut by_token = vec![C::default(); tokens * k];
+        let mut by_token = self.memory.cells(tokens * k);
         for (panel, cells) in by_token.chunks_mut(PANEL * k).zip(cells.chunks(PANEL * d)) {
             pack_turned(cells, d, panel);
         }
@@ -291,10 +303,16 @@ impl<'m> Attention<'_, 'm> {
     }
 
     /// The queries of head `head` of a segment, placed and scaled, and as they were before.
-    fn queries<C: Cell>(&self, qkv: &[C], own: &Segment<C>, head: usize) -> (Vec<C>, Vec<f32>) {
+    fn queries<C: Cell>(
+        &self,
+        qkv: &[C],
+        own: &Segment<'_, C>,
+        head: usize,
+    ) -> (Buffer<'m, C>, Buffer<'m, f32>) {
         let d = self.config.head_dim;
         let raw = self.read(qkv, self.width(), own.rows.clone(), head * d);
-        let mut placed = raw.clone();
+        let mut placed = self.memory.numbers(raw.len());
+        placed.copy_from_slice(&raw);
         self.place(&mut placed, 0, own.position);
         let scale = LOG2_E / (d as f32).sqrt();
         placed.iter_mut().for_each(|x| *x *= scale);
@@ -306,8 +324,8 @@ impl<'m> Attention<'_, 'm> {
         &self,
         qkv: &[C],
         job: &mut Job<'_, C>,
-        mut visit: impl FnMut(&mut Job<'_, C>, Option<&mut Segment<C>>, &mut Segment<C>),
-        mut finish: impl FnMut(&mut Job<'_, C>, &Segment<C>),
+        mut visit: impl FnMut(&mut Job<'_, C>, Option<&mut Segment<'m, C>>, &mut Segment<'m, C>),
+        mut finish: impl FnMut(&mut Job<'_, C>, &Segment<'m, C>),
     ) {
         let tree = job.tree;
         let mut root = self.segment(qkv, tree.root.clone(), 0, job.head);
@@ -324,43 +342,44 @@ impl<'m> Attention<'_, 'm> {
 
     fn forward_head<C: Cell>(&self, qkv: &[C], job: &mut Job<'_, C>) {
         let (group, d, padded) = (self.group(), self.config.head_dim, self.padded());
-        let visit =
-            |job: &mut Job<'_, C>, before: Option<&mut Segment<C>>, own: &mut Segment<C>| {
-                let start = job.tree.rows().start;
-                for head in 0..group {
-                    let (queries, _) = self.queries(qkv, own, job.head * group + head);
-                    for block in blocks(&queries, d, before.as_deref(), own) {
-                        let weights = self.weigh(&block);
-                        let stride = weights.len() / block.rows;
-                        let cells: Vec<C> = self.rounded(&weights);
-                        let mut mixed = vec![0.0; block.rows * padded];
-                        for (seen, at) in block.seen() {
-                            let a = Rows::new(&cells[at.start..], block.rows, stride);
-                            self.by_dim(a, &seen.values, at.len(), &mut mixed);
-                        }
-                        let first = own.rows.start - start + block.first;
-                        let out = job.out[first * group * d..].chunks_mut(group * d);
-                        for (out, mixed) in out.zip(mixed.chunks(padded)) {
-                            let out = out[head * d..][..d].iter_mut();
-                            out.zip(mixed).for_each(|(out, x)| *out = C::round(*x));
-                        }
+        let visit = |job: &mut Job<'_, C>,
+                     before: Option<&mut Segment<'m, C>>,
+                     own: &mut Segment<'m, C>| {
+            let start = job.tree.rows().start;
+            for head in 0..group {
+                let (queries, _) = self.queries(qkv, own, job.head * group + head);
+                for block in blocks(&queries, d, before.as_deref(), own) {
+                    let weights = self.weigh(&block);
+                    let stride = weights.len() / block.rows;
+                    let cells: Buffer<'_, C> = self.rounded(&weights);
+                    let mut mixed = self.zeros(block.rows * padded);
+                    for (seen, at) in block.seen() {
+                        let a = Rows::new(&cells[at.start..], block.rows, stride);
+                        self.by_dim(a, &seen.values, at.len(), &mut mixed);
+                    }
+                    let first = own.rows.start - start + block.first;
+                    let out = job.out[first * group * d..].chunks_mut(group * d);
+                    for (out, mixed) in out.zip(mixed.chunks(padded)) {
+                        let out = out[head * d..][..d].iter_mut();
+                        out.zip(mixed).for_each(|(out, x)| *out = C::round(*x));
                     }
                 }
-            };
+            }
+        };
         self.segments(qkv, job, visit, |_, _| ());
     }
 
     /// Weights of everything that a block of queries may see, as its [`Block::seen`] says: each
     /// row sums up to 1.
-    fn weigh<C: Cell>(&self, block: &Block<'_, C>) -> Vec<f32> {
+    fn weigh<C: Cell>(&self, block: &Block<'_, C>) -> Buffer<'m, f32> {
         let d = self.config.head_dim;
         let stride: usize = block.seen().map(|(_, at)| at.len()).sum();
-        let mut scores = vec![0.0; block.rows * stride];
+        let mut scores = self.memory.numbers(block.rows * stride);
         let queries = Rows::new(block.queries, block.rows, d);
         for (seen, at) in block.seen() {
             self.by_token(queries, &seen.keys, (at, stride), &mut scores);
         }
-        let mut weights = vec![0.0; scores.len()];
+        let mut weights = self.memory.numbers(scores.len());
         self.team.isa.wide(
             #[inline(always)]
             || {
@@ -386,23 +405,23 @@ impl<'m> Attention<'_, 'm> {
         weights
     }
 
-    /// `out += a B` at the columns `at` of rows of `stride`, where B is (D, tokens).
+    /// `out = a B` at the columns `at` of rows of `stride`, where B is (D, tokens).
     fn by_token<C: Cell>(
         &self,
         a: Rows<'_, C>,
-        b: &Packed<C>,
+        b: &Packed<'_, C>,
         (at, stride): (Range<usize>, usize),
         out: &mut [f32],
     ) {
         let k = self.config.head_dim.next_multiple_of(C::SIDE);
         for (column, panel) in at.step_by(PANEL).zip(b.by_token.chunks(PANEL * k)) {
             let out = RowsMut { data: &mut out[column..], stride };
-            C::panel(self.team.isa, a, panel, out, true);
+            C::panel(self.team.isa, a, panel, out, false);
         }
     }
 
     /// `out += a B` for rows of D numbers, filled up, where B is (tokens, D), its first `tokens`.
-    fn by_dim<C: Cell>(&self, a: Rows<'_, C>, b: &Packed<C>, tokens: usize, out: &mut [f32]) {
+    fn by_dim<C: Cell>(&self, a: Rows<'_, C>, b: &Packed<'_, C>, tokens: usize, out: &mut [f32]) {
         let padded = self.padded();
         let panels = b.by_dim.chunks(b.by_dim.len() / padded * PANEL);
         for (index, panel) in panels.enumerate() {
@@ -415,21 +434,22 @@ impl<'m> Attention<'_, 'm> {
         let (group, d) = (self.group(), self.config.head_dim);
         let width = (group + 2) * d;
         let start = job.tree.rows().start;
-        let visit =
-            |job: &mut Job<'_, C>, mut before: Option<&mut Segment<C>>, own: &mut Segment<C>| {
-                for head in 0..group {
-                    let index = job.head * group + head;
-                    let (queries, raw) = self.queries(qkv, own, index);
-                    let q = self.config.heads * d;
-                    let dmixed = self.read(dout, q, own.rows.clone(), index * d);
-                    let before = before.as_deref_mut();
-                    let mut dqueries = self.backward_queries(&queries, &dmixed, before, own);
-                    self.place_backward(&raw, &mut dqueries, (0, own.position), &mut job.dnorms[0]);
-                    let first = own.rows.start - start;
-                    write(&mut job.out[first * width..], width, head * d, &dqueries, d);
-                }
-            };
-        let finish = |job: &mut Job<'_, C>, own: &Segment<C>| {
+        let visit = |job: &mut Job<'_, C>,
+                     mut before: Option<&mut Segment<'m, C>>,
+                     own: &mut Segment<'m, C>| {
+            for head in 0..group {
+                let index = job.head * group + head;
+                let (queries, raw) = self.queries(qkv, own, index);
+                let q = self.config.heads * d;
+                let dmixed = self.read(dout, q, own.rows.clone(), index * d);
+                let before = before.as_deref_mut();
+                let mut dqueries = self.backward_queries(&queries, &dmixed, before, own);
+                self.place_backward(&raw, &mut dqueries, (0, own.position), &mut job.dnorms[0]);
+                let first = own.rows.start - start;
+                write(&mut job.out[first * width..], width, head * d, &dqueries, d);
+            }
+        };
+        let finish = |job: &mut Job<'_, C>, own: &Segment<'m, C>| {
             let column = self.key_column(job.head);
             let raw = self.read(qkv, self.width(), own.rows.clone(), column);
             let tight = |x: &[f32]| {
@@ -455,19 +475,20 @@ impl<'m> Attention<'_, 'm> {
         &self,
         queries: &[C],
         dmixed: &[f32],
-        mut before: Option<&mut Segment<C>>,
-        own: &mut Segment<C>,
-    ) -> Vec<f32> {
+        mut before: Option<&mut Segment<'m, C>>,
+        own: &mut Segment<'m, C>,
+    ) -> Buffer<'m, f32> {
         let (d, padded) = (self.config.head_dim, self.padded());
-        let mut dqueries = Vec::with_capacity(dmixed.len());
-        for (index, dmixed) in dmixed.chunks(QUERIES * d).enumerate() {
+        let mut dqueries = self.memory.numbers(dmixed.len());
+        let blocks_of = dmixed.chunks(QUERIES * d).zip(dqueries.chunks_mut(QUERIES * d));
+        for (index, (dmixed, dqueries)) in blocks_of.enumerate() {
             let block = blocks(queries, d, before.as_deref(), own).nth(index);
             let block = block.expect("as many blocks of queries as of gradients");
             let rows = block.rows;
             let weights = self.weigh(&block);
             let stride = weights.len() / rows;
-            let dcells: Vec<C> = self.rounded(dmixed);
-            let mut dweights = vec![0.0; weights.len()];
+            let dcells: Buffer<'_, C> = self.rounded(dmixed);
+            let mut dweights = self.memory.numbers(weights.len());
             for (seen, at) in block.seen() {
                 let a = Rows::new(&dcells, rows, d);
                 self.by_token(a, &seen.values, (at, stride), &mut dweights);
@@ -483,15 +504,17 @@ impl<'m> Attention<'_, 'm> {
                     }
                 },
             );
-            let cells: Vec<C> = self.rounded(&dscores);
-            let mut dq = vec![0.0; rows * padded];
+            let cells: Buffer<'_, C> = self.rounded(&dscores);
+            let mut dq = self.zeros(rows * padded);
             for (seen, at) in block.seen() {
                 let a = Rows::new(&cells[at.start..], rows, stride);
                 self.by_dim(a, &seen.keys, at.len(), &mut dq);
             }
             let scale = 1.0 / (d as f32).sqrt();
             dq.iter_mut().for_each(|x| *x *= scale);
-            dq.chunks(padded).for_each(|row| dqueries.extend_from_slice(&row[..d]));
+            for (dquery, row) in dqueries.chunks_mut(d).zip(dq.chunks(padded)) {
+                dquery.copy_from_slice(&row[..d]);
+            }
             // Keys and values gather over the rows of the block.
             let k = rows.next_multiple_of(C::SIDE);
             let places: Vec<Range<usize>> = block.seen().map(|(_, at)| at).collect();
@@ -527,8 +550,8 @@ impl<'m> Attention<'_, 'm> {
         at: Range<usize>,
         k: usize,
         cell: impl Fn(T) -> C + Copy,
-    ) -> Vec<C> {
-        let mut out = vec![C::default(); at.len().next_multiple_of(PANEL) * k];
+    ) -> Buffer<'m, C> {
+        let mut out = self.memory.cells(at.len().next_multiple_of(PANEL) * k);
         for (start, panel) in at.clone().step_by(PANEL).zip(out.chunks_mut((PANEL * k).max(1))) {
             pack(self.team.isa, (x, stride), start..at.end.min(start + PANEL), panel, cell);
         }
@@ -540,8 +563,8 @@ impl<'m> Attention<'_, 'm> {
 fn blocks<'a, C>(
     queries: &'a [C],
     d: usize,
-    before: Option<&'a Segment<C>>,
-    own: &'a Segment<C>,
+    before: Option<&'a Segment<'a, C>>,
+    own: &'a Segment<'a, C>,
 ) -> impl Iterator<Item = Block<'a, C>> {
     let blocks = queries.chunks(QUERIES * d).enumerate();
     blocks.map(move |(index, queries)| Block {
@@ -556,7 +579,7 @@ fn blocks<'a, C>(
 impl<'a, C> Block<'a, C> {
     /// The segments that it sees and where their tokens stand in a row of scores, filled up to
     /// whole panels: all of the one before, its own up to its last row.
-    fn seen(&self) -> impl Iterator<Item = (&'a Segment<C>, Range<usize>)> {
+    fn seen(&self) -> impl Iterator<Item = (&'a Segment<'a, C>, Range<usize>)> {
         let before = self.before.map_or(0, |before| before.rows.len().next_multiple_of(PANEL));
         let own = (self.first + self.rows).next_multiple_of(PANEL);
         let own = (self.own, before..before + own);

@@ -2,7 +2,7 @@
 //! what is computed on them.
 
 use std::ops::{Deref, DerefMut};
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 
 use crate::attention::Cell;
 
@@ -19,15 +19,21 @@ impl Memory {
         C::buffers(self).take(len)
     }
 
+    /// Lets go of what was not used since the last time: the batch before this one had no need of it.
+    pub(crate) fn tidy(&self) {
+        self.f32.tidy();
+        self.bf16.tidy();
+    }
+
     /// The same in f32.
     pub(crate) fn numbers(&self, len: usize) -> Buffer<'_, f32> {
         self.f32.take(len)
     }
 }
 
-/// Buffers that nobody uses now.
+/// Buffers that nobody uses now, and whether each was used since the last [`Memory::tidy`].
 #[derive(Default)]
-pub(crate) struct Buffers<T>(Mutex<Vec<Vec<T>>>);
+pub(crate) struct Buffers<T>(Mutex<Vec<(Vec<T>, bool)>>);
 
 /// A buffer in use; it goes back when it is dropped.
 pub(crate) struct Buffer<'a, T> {
@@ -37,17 +43,32 @@ pub(crate) struct Buffer<'a, T> {
 }
 
 impl<T: Copy + Default> Buffers<T> {
-    /// The smallest buffer that is large enough; where there is none, a new one in place of the
-    /// largest, so that there are never more than were in use at the same time.
+    /// The smallest buffer that is large enough and at most twice as large, or a new one: a little
+    /// larger than asked for, so that batches of about one size find theirs.
     fn take(&self, len: usize) -> Buffer<'_, T> {
-        let mut kept = self.0.lock().expect("nothing panics while buffers are handed out");
-        let fitting = kept.iter().enumerate().filter(|(_, data)| data.len() >= len);
-        let fitting = fitting.min_by_key(|(_, data)| data.len()).map(|(index, _)| index);
-        let largest = || kept.iter().enumerate().max_by_key(|(_, data)| data.len()).map(|(i, _)| i);
-        let found = fitting.or_else(largest).map(|index| kept.swap_remove(index));
+        let room = len.next_multiple_of((len.next_power_of_two() / 8).max(1));
+        let mut kept = self.lock();
+        let fitting = kept
+            .iter()
+            .enumerate()
+            .filter(|(_, (data, _))| data.len() >= len && data.len() <= 2 * room);
+        let found = fitting.min_by_key(|(_, (data, _))| data.len()).map(|(index, _)| index);
+        let found = found.map(|index| kept.swap_remove(index).0);
         drop(kept);
-        let data = found.filter(|data| data.len() >= len);
-        Buffer { data: data.unwrap_or_else(|| vec![T::default(); len]), len, home: self }
+        let data = found.unwrap_or_else(|| vec![T::default(); room]);
+        Buffer { data, len, home: self }
+    }
+}
+
+impl<T> Buffers<T> {
+    fn tidy(&self) {
+        let mut kept = self.lock();
+        kept.retain(|(_, used)| *used);
+        kept.iter_mut().for_each(|(_, used)| *used = false);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(Vec<T>, bool)>> {
+        self.0.lock().expect("nothing panics while buffers are handed out")
     }
 }
 
@@ -68,7 +89,7 @@ impl<T> DerefMut for Buffer<'_, T> {
 impl<T> Drop for Buffer<'_, T> {
     fn drop(&mut self) {
         let data = std::mem::take(&mut self.data);
-        self.home.0.lock().expect("nothing panics while buffers are handed out").push(data);
+        self.home.lock().push((data, true));
     }
 }
 
@@ -77,22 +98,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn buffers_come_back_and_the_smallest_that_fits_is_taken() {
+    fn buffers_come_back_until_a_batch_has_no_need_of_them() {
         let buffers = Buffers::<f32>::default();
         let sizes = || {
-            let mut sizes: Vec<usize> = buffers.0.lock().unwrap().iter().map(Vec::len).collect();
+            let mut sizes: Vec<usize> = buffers.lock().iter().map(|(data, _)| data.len()).collect();
             sizes.sort_unstable();
             sizes
         };
-        let held = [buffers.take(10), buffers.take(30)];
-        assert_eq!(held.each_ref().map(|buffer| buffer.len()), [10, 30]);
+        let held = [buffers.take(16), buffers.take(30)];
+        assert_eq!(held.each_ref().map(|buffer| buffer.len()), [16, 30]);
         drop(held);
-        assert_eq!(sizes(), [10, 30]);
-        let small = buffers.take(7);
-        assert_eq!((small.len(), small.data.len()), (7, 10));
-        let large = buffers.take(40);
-        assert_eq!(sizes(), [0; 0], "the one of 30 was given up");
-        drop((small, large));
-        assert_eq!(sizes(), [10, 40]);
+        assert_eq!(sizes(), [16, 32]);
+        let small = buffers.take(11);
+        assert_eq!((small.len(), small.data.len()), (11, 16));
+        let none_fits = [buffers.take(12), buffers.take(70)];
+        assert_eq!(none_fits.each_ref().map(|buffer| buffer.data.len()), [12, 80]);
+        assert_eq!(sizes(), [32]);
+        drop((small, none_fits));
+        buffers.tidy();
+        drop(buffers.take(12));
+        buffers.tidy();
+        assert_eq!(sizes(), [12]);
     }
 }

@@ -84,8 +84,9 @@ impl Trainer {
     /// # Errors
     /// If the file cannot be written.
     pub fn save(&self, path: &Path) -> Result<(), CheckpointError> {
+        let values = self.adapters.as_ref().map_or(&self.values, |adapters| &adapters.values);
         let buffers =
-            [(VALUES, &self.values), (FIRST, &self.moments.first), (SECOND, &self.moments.second)];
+            [(VALUES, values), (FIRST, &self.moments.first), (SECOND, &self.moments.second)];
         let buffers = buffers.map(|(name, numbers)| {
             let shape = vec![numbers.len()];
             (name, Numbers { numbers, shape, precision: Precision::F32 })
@@ -104,7 +105,7 @@ impl Trainer {
         let load = |source| fail(CheckpointErrorKind::Load(source));
         let weights = Weights::open_file(path).map_err(load)?;
         let buffers = [
-            (VALUES, &mut self.values),
+            (VALUES, self.adapters.as_mut().map_or(&mut self.values, |own| &mut own.values)),
             (FIRST, &mut self.moments.first),
             (SECOND, &mut self.moments.second),
         ];
@@ -114,6 +115,9 @@ impl Trainer {
         weights.finish().map_err(load)?;
         let step = weights.note(STEP).and_then(|step| step.parse().ok());
         self.step = step.ok_or_else(|| fail(CheckpointErrorKind::NoStep))?;
+        if let Some(adapters) = &self.adapters {
+            adapters.merge(self.team, &mut self.values);
+        }
         self.grads.fill(0.0);
         Ok(())
     }

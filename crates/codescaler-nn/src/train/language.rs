@@ -47,6 +47,7 @@ impl Trainer {
         let lengths = groups.iter().flat_map(|group| group.iter()).map(|text| text.len());
         let positions = lengths.max().unwrap_or(0);
         let mut grads = std::mem::take(&mut self.grads);
+        self.memory.tidy();
         let moment = Moment::<C>::new(self, positions);
         let forward = moment.forward(&batch);
         let (loss, mut dx) = moment.predict(&forward.x, &targets, weight, &mut grads);

@@ -145,32 +145,58 @@ fn every_gradient_of_language_is_the_slope() {
     }
 }
 
+fn loss_of_scores(definition: &Definition<'_>, loss: &RewardLoss) -> f64 {
+    let softplus = |x: f64| (1.0 + x.exp()).ln();
+    with_groups(false, |groups| {
+        let (mut sum, mut count) = (0.0, 0.0);
+        let (mut token_sum, mut token_count) = (0.0, 0.0);
+        for group in groups {
+            let values = group.items.iter().map(|item| {
+                let hidden = definition.hidden(item);
+                hidden.iter().map(|hidden| definition.outputs(hidden)[0]).collect::<Vec<f64>>()
+            });
+            let values: Vec<Vec<f64>> = values.collect();
+            let scores: Vec<f64> = values.iter().map(|values| values[values.len() - 1]).collect();
+            let made = loss.objective.loss(&scores, group.targets, loss.centring);
+            (sum, count) = (sum + made.sum, count + made.count);
+            let first = crate::item::common_prefix(group.items, 1);
+            let mut add = |item: usize, side: f64, times: f64| {
+                let own = &values[item][first..];
+                let losses = own.iter().map(|value| softplus(-side * value));
+                token_sum += times * losses.sum::<f64>() / own.len() as f64;
+                token_count += times;
+            };
+            for &(chosen, rejected) in group.targets.pairs {
+                add(chosen, 1.0, 1.0);
+                add(rejected, -1.0, 1.0);
+            }
+            if group.targets.pairs.is_empty() {
+                for (item, label) in group.targets.labels.iter().enumerate() {
+                    add(item, 1.0, f64::from(*label));
+                    add(item, -1.0, 1.0 - f64::from(*label));
+                }
+            }
+        }
+        sum / count + loss.every_token * token_sum / token_count
+    })
+}
+
 #[test]
 fn every_gradient_of_scores_is_the_slope() {
     let objectives = [
-        (Objective::BradleyTerry { margin: 0.3 }, 0.01),
-        (Objective::Listwise, 0.0),
-        (Objective::Pointwise, 0.0),
+        (Objective::BradleyTerry { margin: 0.3 }, 0.01, 0.0),
+        (Objective::Listwise, 0.0, 0.7),
+        (Objective::Pointwise, 0.0, 0.0),
     ];
-    for (family, (objective, centring)) in FAMILIES.into_iter().zip(objectives) {
+    for (family, (objective, centring, every_token)) in FAMILIES.into_iter().zip(objectives) {
+        let loss = RewardLoss { objective, centring, every_token };
         for share in [false, true] {
             let options = options(Isa::detect(), Precision::F32, 2);
             let mut trainer = trainer(family, TrainHead::Score, &options);
-            with_groups(share, |groups| trainer.reward_loss(groups, objective, centring, 1.0));
-            let loss = |definition: &Definition<'_>| {
-                let score =
-                    |item: &&[u32]| definition.outputs(definition.hidden(item).last().unwrap())[0];
-                with_groups(share, |groups| {
-                    let losses = groups.iter().map(|group| {
-                        let scores: Vec<f64> = group.items.iter().map(score).collect();
-                        objective.loss(&scores, group.targets, centring)
-                    });
-                    let (sum, count) =
-                        losses.fold((0.0, 0.0), |(sum, count), l| (sum + l.sum, count + l.count));
-                    sum / count
-                })
-            };
-            check_gradients(&format!("{family} shared: {share}"), &trainer, loss);
+            with_groups(share, |groups| trainer.reward_loss(groups, &loss, 1.0));
+            check_gradients(&format!("{family} shared: {share}"), &trainer, |definition| {
+                loss_of_scores(definition, &loss)
+            });
         }
     }
 }
@@ -179,7 +205,7 @@ fn every_gradient_of_scores_is_the_slope() {
 fn gradient(options: &TrainOptions, share: bool) -> (Vec<f32>, Vec<f32>) {
     let mut trainer = trainer("qwen3", TrainHead::Score, options);
     let objective = Objective::BradleyTerry { margin: 0.0 };
-    let step = with_groups(share, |groups| trainer.reward_loss(groups, objective, 0.0, 1.0));
+    let step = with_groups(share, |groups| trainer.reward_loss(groups, &objective.into(), 1.0));
     (trainer.grads, step.scores)
 }
 
@@ -203,6 +229,43 @@ fn bfloat16_is_close_to_f32_with_every_kernel() {
                 let off = got.iter().zip(&want).map(|(a, b)| (a - b) * (a - b)).sum::<f32>().sqrt();
                 assert!(off < tolerance * size, "{isa:?} {precision:?}: {off} of {size}");
             }
+        }
+    }
+}
+
+/// Adapters learn along the slopes of the sum that they are part of; nothing else moves.
+#[test]
+fn every_gradient_of_adapters_is_the_slope() {
+    for family in FAMILIES {
+        let options = options(Isa::Portable, Precision::F32, 2);
+        let mut trainer = trainer(family, TrainHead::Score, &options);
+        let before = trainer.values.clone();
+        trainer.adapt(Lora { rank: 3, alpha: 6.0 }, 5);
+        let mut adapters = trainer.adapters.take().unwrap();
+        adapters.merge(trainer.team, &mut trainer.values);
+        assert_eq!(trainer.values, before, "adapters begin without effect");
+        for (index, value) in adapters.values.iter_mut().enumerate() {
+            *value += 0.2 * (uniform([8, index as u64, 0]) as f32 - 0.5);
+        }
+        adapters.merge(trainer.team, &mut trainer.values);
+        let objective = Objective::Pointwise;
+        with_groups(true, |groups| trainer.reward_loss(groups, &objective.into(), 1.0));
+        adapters.take_gradients(trainer.team, &trainer.grads);
+        let mut merged = before.clone();
+        for (index, slope) in adapters.grads().to_vec().into_iter().enumerate().step_by(7) {
+            const STEP: f32 = 1.0 / 512.0;
+            let kept = adapters.values[index];
+            let mut at = |value: f32| {
+                adapters.values[index] = value;
+                adapters.merge(trainer.team, &mut merged);
+                let values: Vec<f64> = merged.iter().map(|x| f64::from(*x)).collect();
+                let (config, layout) = (&trainer.config, &trainer.layout);
+                let definition = Definition { config, layout, values: &values };
+                loss_of_scores(&definition, &objective.into())
+            };
+            let want = (at(kept + STEP) - at(kept - STEP)) / f64::from(2.0 * STEP);
+            at(kept);
+            assert!((f64::from(slope) - want).abs() < 1e-4 + 1e-2 * want.abs(), "{slope} {want}");
         }
     }
 }

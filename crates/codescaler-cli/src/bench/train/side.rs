@@ -217,7 +217,7 @@ impl SideOptions {
                     Group { items, targets, share: self.shared }
                 };
                 let groups: Vec<Group<'_>> = groups.iter().map(group).collect();
-                trainer.reward_loss(&groups, Objective::Listwise, 0.0, 1.0).loss
+                trainer.reward_loss(&groups, &Objective::Listwise.into(), 1.0).loss
             }
         };
         trainer.update(&AdamW::default(), work.rate);

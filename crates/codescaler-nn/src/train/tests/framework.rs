@@ -64,7 +64,7 @@ impl Recorded {
             Group { items, targets, share }
         });
         let groups: Vec<Group<'_>> = groups.collect();
-        trainer.reward_loss(&groups, Objective::BradleyTerry { margin: 0.0 }, 0.0, 1.0).loss
+        trainer.reward_loss(&groups, &Objective::BradleyTerry { margin: 0.0 }.into(), 1.0).loss
     }
 }
 
