@@ -33,12 +33,13 @@ impl<'a> From<&'a PathBuf> for Directory<'a> {
 }
 
 impl Directory<'_> {
-    /// What errors call it, or the file `name` in it.
+    /// What errors call it, or the file `name` in it, unless that is empty.
     pub(crate) fn path(self, name: &str) -> PathBuf {
-        match self {
-            Self::Disk(dir) => dir.join(name),
-            Self::Memory { name: dir, .. } => Path::new(dir).join(name),
-        }
+        let dir = match self {
+            Self::Disk(dir) => dir,
+            Self::Memory { name, .. } => Path::new(name),
+        };
+        if name.is_empty() { dir.to_owned() } else { dir.join(name) }
     }
 
     pub(crate) fn fail(self, name: &str, kind: LoadErrorKind) -> LoadError {
