@@ -325,7 +325,7 @@ fn directories_that_are_no_reward_model() {
             }
         },
         expect![[r#"
-            codescaler: error: rm is no usable reward model: cannot load rm/: the head gives one number per token of the vocabulary, not one score
+            codescaler: error: rm is no usable reward model: cannot load rm: the head gives one number per token of the vocabulary, not one score
             exit 2
         "#]],
     );
@@ -346,7 +346,7 @@ fn damaged_weights() {
         "missing-tensor",
         |rm| edit(&weights(rm), |b| replaced(&b, "layers.1.mlp.up_proj", "layers.9.mlp.up_proj")),
         expect![[r#"
-            codescaler: error: rm is no usable reward model: cannot load rm/: tensor `model.layers.1.mlp.up_proj.weight` is missing
+            codescaler: error: rm is no usable reward model: cannot load rm: tensor `model.layers.1.mlp.up_proj.weight` is missing
             exit 2
         "#]],
     );
