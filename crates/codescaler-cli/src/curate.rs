@@ -8,6 +8,11 @@ mod probes;
 mod verified;
 
 use clap::Subcommand;
+use codescaler::{
+    candidate::{Candidate, Source},
+    curate::Pool,
+    record::Extra,
+};
 
 use crate::{
     failure::{Failure, Outcome},
@@ -21,6 +26,21 @@ pub(crate) enum Options {
     Bugs(bugs::Options),
     Probes(probes::Options),
     Export(export::Options),
+}
+
+/// A candidate that was made here, under the name of the author of what it was made from.
+fn made(pool: &Pool<'_>, index: u32, (program, source): (String, &str)) -> Candidate {
+    Candidate {
+        problem: pool.problem.id.clone(),
+        index,
+        completion: None,
+        program: Some(program),
+        language: pool.language,
+        source: Source { name: source.to_owned(), ..Source::default() },
+        logprob_sum: None,
+        tokens: None,
+        extra: Extra::new(),
+    }
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {

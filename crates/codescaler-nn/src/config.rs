@@ -154,9 +154,7 @@ impl DecoderConfig {
     pub fn read<'a>(dir: impl Into<Directory<'a>>) -> Result<Self, LoadError> {
         const NAME: &str = "config.json";
         let dir = dir.into();
-        let bytes = dir.read(NAME)?;
-        let text = String::from_utf8_lossy(&bytes);
-        Self::parse(&text).map_err(|kind| dir.fail(NAME, kind))
+        Self::parse(&dir.read_text(NAME)?).map_err(|kind| dir.fail(NAME, kind))
     }
 
     /// Validates the text of a `config.json`.

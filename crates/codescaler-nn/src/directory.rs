@@ -57,6 +57,13 @@ impl Directory<'_> {
         bytes.map_err(|source| self.fail(name, source.into()))
     }
 
+    /// A file's text, which must be UTF-8.
+    pub(crate) fn read_text(self, name: &str) -> Result<String, LoadError> {
+        String::from_utf8(self.read(name)?.into_owned()).map_err(|error| {
+            self.fail(name, io::Error::new(io::ErrorKind::InvalidData, error).into())
+        })
+    }
+
     /// [`Directory::read`], or `None` where there is no such file.
     pub(crate) fn find(self, name: &str) -> Result<Option<Cow<'static, [u8]>>, LoadError> {
         match self.read(name) {

@@ -309,6 +309,35 @@ mod tests {
     }
 
     #[test]
+    fn a_directory_in_memory_is_the_one_on_disk() {
+        macro_rules! held {
+            ($($name:literal),*) => {
+                &[$(($name, include_bytes!(concat!("../fixtures/qwen2/", $name)))),*]
+            };
+        }
+        let files: &[(&str, &[u8])] = held![
+            "config.json",
+            "model.safetensors",
+            "tokenizer.json",
+            "tokenizer_config.json",
+            "chat_template.jinja"
+        ];
+        let scores = |directory: Directory<'_>| {
+            let reward_model = RewardModel::load(directory, &Options::default()).unwrap();
+            let mut identity = Vec::new();
+            crate::identify(directory, &mut |bytes| identity.extend_from_slice(bytes)).unwrap();
+            let scores = reward_model.score_group("Add.", &["print(1)", "print(2)"], &mut |_| ());
+            (scores.unwrap(), identity)
+        };
+        let disk = dir("qwen2");
+        let memory = Directory::Memory { name: "box", files };
+        assert!(scores(memory) == scores((&disk).into()));
+        let without = Directory::Memory { name: "box", files: &files[1..] };
+        let error = RewardModel::load(without, &Options::default()).err().unwrap();
+        assert_eq!(error.path, std::path::Path::new("box/config.json"));
+    }
+
+    #[test]
     fn one_candidate_alone_scores_as_in_the_group() {
         let programs =
             ["print(1)", "print(2)\n", "x", "import sys\nprint(sys.stdin.read())", "print(1)"];

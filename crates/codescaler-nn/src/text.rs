@@ -137,8 +137,8 @@ fn template(dir: Directory<'_>) -> Result<(Environment<'static>, Value), LoadErr
     let fail = |kind| dir.fail(NAME, kind);
     let config: Value = serde_json::from_slice(&dir.read(NAME)?)
         .map_err(|source| fail(LoadErrorKind::Json(source)))?;
-    let own = dir.find("chat_template.jinja")?;
-    let own = own.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    const OWN: &str = "chat_template.jinja";
+    let own = dir.find(OWN)?.map(|_| dir.read_text(OWN)).transpose()?;
     let source = own.or_else(|| written_template(&config));
     let source = source.ok_or_else(|| fail(LoadErrorKind::NoChatTemplate))?;
 

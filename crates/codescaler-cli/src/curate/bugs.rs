@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use codescaler::{
-    candidate::{Candidate, Source},
+    candidate::Candidate,
     curate::{Pool, deduplicate},
     record::{Extra, Header},
     seed::derive,
@@ -114,17 +114,8 @@ fn of_pool(pool: &Pool<'_>, options: &Options) -> Vec<Candidate> {
         let bug = json!({
             "of": program.index, "kind": kind, "line": line, "before": before, "after": after,
         });
-        Candidate {
-            problem: pool.problem.id.clone(),
-            index: INDEX_MIN + number,
-            completion: None,
-            program: Some(text),
-            language: pool.language,
-            source: Source { name: program.source.clone(), ..Source::default() },
-            logprob_sum: None,
-            tokens: None,
-            extra: Extra::from_iter([("bug".to_owned(), bug)]),
-        }
+        let made = super::made(pool, INDEX_MIN + number, (text, &program.source));
+        Candidate { extra: Extra::from_iter([("bug".to_owned(), bug)]), ..made }
     };
     (0_u32..).zip(changed.take(options.per_problem)).map(candidate).collect()
 }

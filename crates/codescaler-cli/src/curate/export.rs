@@ -20,8 +20,8 @@ use crate::{
 /// Write preferences as rows that TRL and Hugging Face `datasets` read.
 ///
 /// One JSON object per line and no header: `load_dataset("json", data_files=…)` reads the file as
-/// it is; into a file that ends in `.parquet`, Parquet, for `load_dataset("parquet", …)`. Every row has the same columns; those behind prompt, chosen and rejected say where the
-/// pair comes from.
+/// it is. A file that ends in `.parquet` is Parquet, for `load_dataset("parquet", …)`. Every row has
+/// the same columns; those behind prompt, chosen and rejected say where the pair comes from.
 #[derive(Args)]
 #[command(after_help = "\
 Forms:

@@ -7,7 +7,7 @@ use std::{
 
 use clap::Args;
 use codescaler::{
-    candidate::{Candidate, Label, Relation, Source},
+    candidate::{Candidate, Label, Relation},
     curate::{PairOptions, Pool, UNALIGNED, Verified, deduplicate, pairs},
     preference::Preference,
     record::{Extra, Header, Record},
@@ -16,7 +16,10 @@ use codescaler::{
 use codescaler_extract::{Rewrite, rewrite};
 use serde_json::json;
 
-use super::verified::{Splits, VerifiedOptions};
+use super::{
+    made,
+    verified::{Splits, VerifiedOptions},
+};
 use crate::{
     failure::{Failure, Outcome},
     files::{Opened, Output, Problems},
@@ -68,7 +71,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let (mut pools, _) = options.verified.read(&problems, Splits::Every)?;
     deduplicate(&mut pools);
     let strangers = options.strangers(&pools);
-    let mut made = Vec::new();
+    let mut candidates = Vec::new();
     let mut labels = Vec::new();
     let (mut n_rewrites, mut n_unaligned) = (0, 0);
     for pool in &pools {
@@ -77,13 +80,13 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let unaligned = strangers.get(pool.problem.id.as_str()).map_or(&[][..], Vec::as_slice);
         n_rewrites += rewritten.len();
         n_unaligned += unaligned.len();
-        made.extend(originals.into_iter().map(|(candidate, _)| candidate));
-        made.extend(rewritten);
-        made.extend_from_slice(unaligned);
+        candidates.extend(originals.into_iter().map(|(candidate, _)| candidate));
+        candidates.extend(rewritten);
+        candidates.extend_from_slice(unaligned);
         check_interrupt()?;
     }
     write(&options.out.join("labels.jsonl"), &provenance, &labels)?;
-    write(&options.out.join("candidates.jsonl"), &provenance, &made)?;
+    write(&options.out.join("candidates.jsonl"), &provenance, &candidates)?;
     terminal.print(&format!(
         "{n_rewrites} programs rewritten and {n_unaligned} that solve another problem written to {}, \
          with those they are compared with",
@@ -113,7 +116,7 @@ impl Options {
         sides.iter_mut().for_each(|side| side.truncate(n));
         let (mut originals, mut rewritten) = (Vec::new(), Vec::new());
         for (number, program) in sides.into_iter().flatten().enumerate() {
-            let original = candidate(pool, program.index, (&program.program, &program.source));
+            let original = made(pool, program.index, (program.program.clone(), &program.source));
             originals.push((original, label(pool, program)));
             let how = Rewrite::ALL[number % Rewrite::ALL.len()];
             let starter = &pool.problem.starter;
@@ -121,7 +124,7 @@ impl Options {
             let Some(text) = text else { continue };
             let relation = Relation::Rewrite { of: program.index, how: how.name().to_owned() };
             let index = INDEX_MIN + program.index;
-            let probe = candidate(pool, index, (&text, &program.source));
+            let probe = made(pool, index, (text, &program.source));
             rewritten.push(with_relation(probe, &relation));
         }
         (originals, rewritten)
@@ -140,27 +143,13 @@ impl Options {
             let own = strangers.entry(problem.clone()).or_default();
             if own.len() < self.unaligned_per_problem {
                 let number = u32::try_from(own.len()).expect("few of them");
-                let text = (&rejected.program[..], &rejected.source[..]);
-                let probe = candidate(pools_by_id[problem.as_str()], 2 * INDEX_MIN + number, text);
+                let text = (rejected.program.clone(), &rejected.source[..]);
+                let probe = made(pools_by_id[problem.as_str()], 2 * INDEX_MIN + number, text);
                 let relation = Relation::Unaligned { solves: rejected.problem.clone() };
                 own.push(with_relation(probe, &relation));
             }
         }
         strangers
-    }
-}
-
-fn candidate(pool: &Pool<'_>, index: u32, (program, source): (&str, &str)) -> Candidate {
-    Candidate {
-        problem: pool.problem.id.clone(),
-        index,
-        completion: None,
-        program: Some(program.to_owned()),
-        language: pool.language,
-        source: Source { name: source.to_owned(), ..Source::default() },
-        logprob_sum: None,
-        tokens: None,
-        extra: Extra::new(),
     }
 }
 
@@ -176,10 +165,10 @@ fn label(pool: &Pool<'_>, program: &Verified) -> Label {
 }
 
 /// Writes a file; one that stands there already must have been made the same way.
-fn write<T: Record>(path: &Path, provenance: &Extra, made: &[T]) -> Result<(), Failure> {
+fn write<T: Record>(path: &Path, provenance: &Extra, list: &[T]) -> Result<(), Failure> {
     match Output::create::<T>(path, &Header::new::<T>(provenance.clone()))? {
         Opened::Open(mut output, _) => {
-            made.iter().try_for_each(|record| output.write(record))?;
+            list.iter().try_for_each(|record| output.write(record))?;
             output.finish()
         }
         Opened::Whole => Ok(()),

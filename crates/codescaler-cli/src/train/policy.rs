@@ -95,6 +95,11 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         }
     };
     let has_weights = options.base.join("config.json").exists();
+    if !has_weights && options.training.lora_rank.is_some() {
+        return Err(Failure::input(
+            "--lora-rank trains beside weights, and --base has none: leave it out",
+        ));
+    }
     let train = options.training.options();
     let (mut trainer, text) = if has_weights {
         let trainer = Trainer::load(&options.base, TrainHead::LanguageModel, &train)

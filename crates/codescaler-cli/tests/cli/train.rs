@@ -141,6 +141,14 @@ fn bad_input_is_named() {
     );
     check(
         &folder,
+        "train policy --base tokenizer --lora-rank 4 --data . --out p",
+        &expect![[r#"
+        codescaler: error: --lora-rank trains beside weights, and --base has none: leave it out
+        exit 2
+    "#]],
+    );
+    check(
+        &folder,
         "train policy --base tokenizer --width 100 --data . --out p",
         &expect![[r#"
         codescaler: error: --width must be a multiple of 128, --layers at least 1
