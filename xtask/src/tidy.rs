@@ -221,6 +221,7 @@ mod tests {
             codescaler -> 
             codescaler-cli -> codescaler codescaler-extract codescaler-nn codescaler-sandbox
             codescaler-extract -> codescaler
+            codescaler-http -> 
             codescaler-nn -> 
             codescaler-sandbox -> codescaler
         "#]]

@@ -1,0 +1,76 @@
+//! From a request to the body of an HTTP request.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::{
+    capabilities::{Capabilities, Parameter, Support},
+    chat::{ChatRequest, Role},
+    endpoint::Endpoint,
+};
+
+/// Which choices of a request are asked for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask {
+    /// The first one.
+    pub(crate) index: usize,
+    /// How many.
+    pub(crate) n: usize,
+}
+
+/// A body, and what in it a server may not like.
+#[derive(Debug)]
+pub(crate) struct Body {
+    pub(crate) json: String,
+    pub(crate) sent: BTreeSet<Parameter>,
+}
+
+impl Body {
+    pub(crate) fn new(
+        endpoint: &Endpoint,
+        request: &ChatRequest,
+        ask: Ask,
+        known: &Capabilities,
+    ) -> Self {
+        let messages: Vec<Value> = request
+            .messages
+            .iter()
+            .map(|message| json!({"role": role(message.role), "content": message.content}))
+            .collect();
+        let mut map = Map::new();
+        map.insert("model".to_owned(), endpoint.model.clone().into());
+        map.insert("messages".to_owned(), messages.into());
+        let seed = request.seed.map(|seed| seed.wrapping_add(ask.index as u64));
+        let optional = [
+            (Parameter::N, (ask.n > 1).then(|| ask.n.into()), known.n),
+            (Parameter::Temperature, request.temperature.map(Value::from), known.temperature),
+            (Parameter::TopP, request.top_p.map(Value::from), known.top_p),
+            (known.tokens_name(), request.tokens_max.map(Value::from), Support::Unknown),
+            (Parameter::Seed, seed.map(Value::from), known.seed),
+            (
+                Parameter::Stop,
+                (!request.stop.is_empty()).then(|| request.stop.clone().into()),
+                known.stop,
+            ),
+            (Parameter::Logprobs, request.logprobs.then(|| true.into()), known.logprobs),
+        ];
+        let mut sent = BTreeSet::new();
+        for (parameter, value, support) in optional {
+            if let Some(value) = value.filter(|_| support != Support::Rejected) {
+                map.insert(parameter.name().to_owned(), value);
+                sent.insert(parameter);
+            }
+        }
+        map.extend(endpoint.extra.clone());
+        Body { json: Value::Object(map).to_string(), sent }
+    }
+}
+
+fn role(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
+    }
+}

@@ -1,0 +1,29 @@
+//! Chat completions of OpenAI-compatible servers, asked from blocking code.
+//!
+//! A [`Client`] owns some [`Endpoint`]s. [`Client::submit`] queues a [`ChatRequest`] under a ticket
+//! of the caller and never blocks; [`Client::receive`] gives back tickets with a [`Reply`] or a
+//! [`ChatError`], in the order in which they were answered; [`Client::cancel`] lets go of a ticket
+//! and closes its connection, so that the server stops generating.
+//!
+//! Servers differ. What an endpoint ignores or rejects is found out once, worked around, and
+//! remembered in its [`Capabilities`]. How often and when a request is tried again is bounded per
+//! request ([`Retries`]) and per client ([`RETRY_PERCENT_MAX`]).
+//!
+//! The environment is not asked: keys are passed in, and proxies are not used.
+
+mod answer;
+mod body;
+mod capabilities;
+mod chat;
+mod client;
+mod endpoint;
+mod lane;
+mod retry;
+
+pub use crate::{
+    capabilities::{Capabilities, Support},
+    chat::{ChatError, ChatFault, ChatMessage, ChatRequest, Choice, Finish, Reply, Role, Usage},
+    client::Client,
+    endpoint::{ApiKey, ClientError, Endpoint, Retries, TokensParameter},
+    retry::{RETRY_FLOOR, RETRY_PERCENT_MAX},
+};
