@@ -219,11 +219,12 @@ mod tests {
             .collect();
         expect![[r#"
             codescaler -> 
-            codescaler-cli -> codescaler codescaler-extract codescaler-nn codescaler-sandbox
+            codescaler-cli -> codescaler codescaler-extract codescaler-http codescaler-nn codescaler-sandbox codescaler-search
             codescaler-extract -> codescaler
             codescaler-http -> 
             codescaler-nn -> 
             codescaler-sandbox -> codescaler
+            codescaler-search -> codescaler
         "#]]
         .assert_eq(&shown);
     }

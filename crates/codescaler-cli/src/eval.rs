@@ -2,6 +2,7 @@
 
 mod calibrate;
 mod ensemble;
+mod methods;
 mod reward;
 pub(crate) mod selection;
 
@@ -23,6 +24,7 @@ pub(crate) enum Options {
     Selection(selection::Options),
     /// How well scores tell right programs from wrong ones, also on matched pairs.
     Reward(reward::Options),
+    Methods(methods::Options),
     Calibrate(calibrate::Options),
     Ensemble(ensemble::Options),
 }
@@ -31,6 +33,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     match options {
         Options::Selection(options) => selection::run(terminal, options),
         Options::Reward(options) => reward::run(terminal, options),
+        Options::Methods(options) => methods::run(terminal, options),
         Options::Calibrate(options) => calibrate::run(terminal, options),
         Options::Ensemble(options) => ensemble::run(terminal, options),
     }

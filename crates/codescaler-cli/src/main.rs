@@ -21,6 +21,7 @@ mod rank;
 mod rundir;
 mod score;
 mod select;
+mod solve;
 mod stage;
 mod table;
 mod terminal;
@@ -84,6 +85,8 @@ enum Verb {
     Exec(exec::Options),
     Select(select::Options),
     Rank(rank::Options),
+    Solve(solve::Options),
+    Methods(solve::methods::Options),
     #[command(subcommand)]
     Curate(curate::Options),
     #[command(subcommand)]
@@ -128,6 +131,8 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
         Verb::Exec(options) => exec::run(terminal, options),
         Verb::Select(options) => select::run(terminal, options),
         Verb::Rank(options) => rank::run(terminal, options),
+        Verb::Solve(options) => solve::run(terminal, options),
+        Verb::Methods(options) => solve::methods::run(terminal, options),
         Verb::Curate(options) => curate::run(terminal, options),
         Verb::Train(options) => train::run(terminal, options),
         Verb::Eval(options) => eval::run(terminal, options),

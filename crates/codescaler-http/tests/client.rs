@@ -569,3 +569,21 @@ fn endpoints_that_cannot_be_asked_are_refused() {
         expect![[r#"http://localhost:1/v1: extra "stream" is a key of the request; say it there"#]],
     );
 }
+
+#[test]
+fn every_ticket_gets_its_own_reply() {
+    let echo = Step::Play(Arc::new(|request| {
+        let text = request["messages"][0]["content"].as_str().unwrap();
+        (200, completion(&[text]))
+    }));
+    let server = serve(vec![echo]);
+    let client = client(endpoint(&server.base_url));
+    for ticket in 0..20 {
+        let message = ChatMessage { role: Role::User, content: format!("say {ticket}") };
+        client.submit(0, ticket, ChatRequest::new(vec![message]));
+    }
+    for _ in 0..20 {
+        let (ticket, reply) = client.receive(LONG).expect("a reply within a minute");
+        assert_eq!(reply.unwrap().choices[0].text, format!("say {ticket}"));
+    }
+}

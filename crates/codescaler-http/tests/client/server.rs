@@ -13,6 +13,9 @@ use std::{
 
 use serde_json::{Map, Value};
 
+/// From a request's body to a status and a body.
+pub(crate) type Player = Arc<dyn Fn(&Value) -> (u16, String) + Send + Sync>;
+
 /// What a server does with one request.
 #[derive(Clone)]
 pub(crate) enum Step {
@@ -20,6 +23,8 @@ pub(crate) enum Step {
     Answer(u16, &'static str, String),
     /// Waits with the others at this barrier, then answers.
     Meet(Arc<Barrier>, String),
+    /// Answers with the status and body that the request's own body leads to.
+    Play(Player),
     /// Tells that the request is there, says nothing more, and tells when the client hangs up.
     Silence(mpsc::Sender<&'static str>),
 }
@@ -53,10 +58,10 @@ pub(crate) fn serve(script: Vec<Step>) -> Server {
                 let Some(request) = read_request(&stream) else {
                     return;
                 };
-                seen.lock().unwrap().push(request);
+                seen.lock().unwrap().push(request.clone());
                 at_once_max.fetch_max(at_once.fetch_add(1, SeqCst) + 1, SeqCst);
                 // The client may go on as soon as it is answered, so leaving comes first.
-                answer(&mut stream, step, || at_once.fetch_sub(1, SeqCst));
+                answer(&mut stream, step, &request, || at_once.fetch_sub(1, SeqCst));
             });
         }
     });
@@ -96,12 +101,16 @@ fn read_request(stream: &TcpStream) -> Option<Value> {
     Some(body.into())
 }
 
-fn answer(stream: &mut TcpStream, step: Step, leave: impl Fn() -> usize) {
+fn answer(stream: &mut TcpStream, step: Step, request: &Value, leave: impl Fn() -> usize) {
     let (code, headers, body) = match step {
         Step::Answer(code, headers, body) => (code, headers, body),
         Step::Meet(barrier, body) => {
             barrier.wait();
             (200, "", body)
+        }
+        Step::Play(play) => {
+            let (code, body) = play(request);
+            (code, "", body)
         }
         Step::Silence(told) => {
             // Nobody listens any more when the test does not ask for this.

@@ -1,0 +1,299 @@
+//! `codescaler eval methods`: many methods on one pool of recorded programs, at equal numbers of
+//! samples.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use clap::Args;
+use codescaler::{
+    candidate::Candidate,
+    metric::{Estimate, Judged, LeftOut, Measured, accuracy, mean, paired_difference},
+    seed::{Rng, derive, digest},
+    select::Choice,
+};
+use codescaler_extract::Policy;
+use codescaler_search::{Cost, Digest, Method, Outcome as Chosen};
+use serde_json::{Value as Json, json};
+
+use super::{PoolOptions, as_json, difference, shown};
+use crate::{
+    exec::SandboxOptions,
+    failure::{Failure, Outcome},
+    files::{Joined, Problems},
+    groups::Groups,
+    program::program_of,
+    score::ScorerOptions,
+    solve::{Recorded, Replay},
+    table::table,
+    terminal::Terminal,
+};
+
+/// Accuracy of methods against their cost, on recorded programs.
+///
+/// From each problem's labelled programs N are drawn, several times; every method gets the same
+/// draws as its samples, in the same order. What it costs beside the samples is counted: programs
+/// run and scored. Programs are run and scored once, whatever number of methods ask.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  codescaler eval methods --problems lcb/problems.jsonl --candidates lcb/candidates.jsonl \\
+      --method public_filter --method codescaler --method codescaler_run --method output_vote \\
+      --method sstar_scored --n 4,8,16 --answers lcb/answers.jsonl")]
+pub(crate) struct Options {
+    /// The problems.
+    #[arg(long)]
+    problems: PathBuf,
+    /// The recorded programs.
+    #[arg(long)]
+    candidates: PathBuf,
+    /// A method (`codescaler methods`); differences are taken from the first one given.
+    #[arg(long = "method", required = true)]
+    methods: Vec<String>,
+    /// Numbers of samples.
+    #[arg(long, value_delimiter = ',', default_values_t = [4, 8, 16])]
+    n: Vec<u32>,
+    /// How often samples are drawn from each problem's programs.
+    #[arg(long, default_value_t = 4)]
+    draws: u32,
+    /// Where answers of sandbox and reward model are kept; without it, in memory.
+    #[arg(long)]
+    answers: Option<PathBuf>,
+    /// Which block of a completion is the program.
+    #[arg(long, default_value_t = Policy::BestValid)]
+    policy: Policy,
+    #[command(flatten)]
+    pool: PoolOptions,
+    #[command(flatten)]
+    scorer: ScorerOptions,
+    #[command(flatten)]
+    sandbox: SandboxOptions,
+}
+
+/// What one method came to with one number of samples.
+struct Row {
+    method: String,
+    n: u32,
+    measured: Vec<Measured>,
+    accuracy: Estimate,
+    /// Per problem, samples left out.
+    cost: Cost,
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let problems = Problems::read(&options.problems)?;
+    let pool = Pool::read(options, &problems)?;
+    let scorer = options.scorer.open()?;
+    let sandbox = options.sandbox.start(terminal)?;
+    let mut replay = Replay::new(&scorer, &sandbox, options.policy, options.answers.as_deref())?;
+    let runs = options.methods.len() * options.n.len() * options.draws as usize;
+    let bar = terminal.progress("methods", runs as u64, 0);
+    let mut rows = vec![pool.coverage(options)];
+    for method in &options.methods {
+        let mut of_method = Vec::new();
+        for &n in &options.n {
+            let separator = if method.contains(':') { ';' } else { ':' };
+            let with_n: Method = format!("{method}{separator}n={n}")
+                .parse()
+                .map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
+            let mut trials = Vec::new();
+            let mut cost = Cost::default();
+            for draw in 0..options.draws {
+                let outcomes =
+                    replay.play(&with_n, &problems, pool.drawn(draw, options.pool.seed))?;
+                cost += outcomes.iter().fold(Cost::default(), |mut sum, (_, cost)| {
+                    sum += *cost;
+                    sum
+                });
+                trials.push(outcomes);
+                bar.inc(1);
+            }
+            let measured = pool.measure(&trials);
+            of_method.push(Row {
+                accuracy: mean(&measured, options.pool.seed),
+                measured,
+                cost: per_problem(cost, pool.groups.len() * options.draws as usize),
+                method: method.clone(),
+                n,
+            });
+        }
+        rows.push(of_method);
+    }
+    bar.finish_and_clear();
+    terminal.print(&pool.described);
+    terminal.print(&show(&rows));
+    terminal.print(&format!("\n{}", differences(&rows, options.pool.seed)));
+    let summary: Vec<Json> = rows.iter().flatten().map(row_json).collect();
+    Ok(Outcome::done(json!({
+        "verb": "eval methods", "pool": pool.described, "draws": options.draws, "rows": summary,
+    })))
+}
+
+/// The programs to draw from.
+struct Pool<'a> {
+    /// By problem: its labelled candidates.
+    groups: BTreeMap<&'a str, Vec<Candidate>>,
+    /// By problem and program: whether it is right.
+    labels: BTreeMap<&'a str, BTreeMap<Digest, bool>>,
+    described: String,
+}
+
+impl<'a> Pool<'a> {
+    fn read(options: &Options, problems: &'a Problems) -> Result<Pool<'a>, Failure> {
+        let candidates = Joined::open(&options.candidates, problems)?;
+        let mut groups = Groups::read(problems, candidates, options.policy, None)?;
+        groups.drop_empty();
+        let described = options.pool.apply(&mut groups, &options.candidates)?;
+        let labelled: BTreeMap<&str, BTreeMap<u32, bool>> = groups
+            .list
+            .iter()
+            .map(|group| {
+                let label = |member: &crate::groups::Member| Some((member.index, member.label?));
+                (group.problem.id.as_str(), group.members.iter().filter_map(label).collect())
+            })
+            .collect();
+        let mut pool = Pool { groups: BTreeMap::new(), labels: BTreeMap::new(), described };
+        for entry in Joined::open(&options.candidates, problems)? {
+            let (problem, candidate): (_, Candidate) = entry?;
+            let id = problem.id.as_str();
+            let Some(&label) = labelled.get(id).and_then(|of| of.get(&candidate.index)) else {
+                continue;
+            };
+            if let Ok(program) = program_of(&candidate, problem, options.policy) {
+                let digest = digest(program.as_bytes());
+                pool.labels.entry(id).or_default().insert(digest, label);
+            }
+            pool.groups.entry(id).or_default().push(candidate);
+        }
+        Ok(pool)
+    }
+
+    /// Every problem's programs in the order of one draw.
+    fn drawn(&self, draw: u32, seed: u64) -> Recorded<'a> {
+        let shuffled = |(id, group): (&&'a str, &Vec<Candidate>)| {
+            let mut rng = Rng::new(derive(seed, &["draw", &draw.to_string(), id]));
+            let mut group = group.clone();
+            for at in (1..group.len()).rev() {
+                let other = rng.below(at as u64 + 1);
+                group.swap(at, usize::try_from(other).expect("it is below a length"));
+            }
+            (*id, group)
+        };
+        self.groups.iter().map(shuffled).collect()
+    }
+
+    /// The mean over draws of the probability that the chosen program is right, by problem.
+    fn measure(&self, trials: &[Vec<(Chosen, Cost)>]) -> Vec<Measured> {
+        let ids = self.groups.keys().enumerate();
+        ids.map(|(at, id)| {
+            let labels = &self.labels[id];
+            let found: Vec<f64> = trials
+                .iter()
+                .filter_map(|outcomes| {
+                    let (chosen, _) = &outcomes[at];
+                    let label = |slot: &Option<Digest>| match slot {
+                        Some(program) => labels.get(program).copied(),
+                        None => Some(false),
+                    };
+                    let labels: Vec<Option<bool>> = chosen.candidates.iter().map(label).collect();
+                    let choice = Choice {
+                        chosen: chosen.chosen,
+                        ties: chosen.ties.clone(),
+                        ..Choice::default()
+                    };
+                    // A method that abstains has no right program to give.
+                    if chosen.chosen.is_none() {
+                        return Some(0.0);
+                    }
+                    accuracy(&choice, &Judged::new(&labels)).ok()
+                })
+                .collect();
+            match found.len() {
+                0 => Err(LeftOut::NoLabel),
+                n => Ok(found.iter().sum::<f64>() / n as f64),
+            }
+        })
+        .collect()
+    }
+
+    /// The share of draws in which at least one program is right: no method does better.
+    fn coverage(&self, options: &Options) -> Vec<Row> {
+        let seed = options.pool.seed;
+        let draws: Vec<Recorded<'_>> =
+            (0..options.draws).map(|draw| self.drawn(draw, seed)).collect();
+        let row = |&n: &u32| {
+            let covered = |id: &&str| -> Measured {
+                let right = |candidate: &Candidate| {
+                    let program = candidate.program.as_deref().or(candidate.completion.as_deref());
+                    let label = program.map(|text| digest(text.as_bytes()));
+                    label.and_then(|digest| self.labels[id].get(&digest).copied()) == Some(true)
+                };
+                let hit = |drawn: &Recorded<'_>| drawn[id].iter().take(n as usize).any(right);
+                let hits = draws.iter().filter(|drawn| hit(drawn)).count();
+                Ok(hits as f64 / draws.len() as f64)
+            };
+            let measured: Vec<Measured> = self.groups.keys().map(covered).collect();
+            Row {
+                method: "any (coverage)".to_owned(),
+                n,
+                accuracy: mean(&measured, seed),
+                measured,
+                cost: Cost::default(),
+            }
+        };
+        options.n.iter().map(row).collect()
+    }
+}
+
+fn per_problem(cost: Cost, n: usize) -> Cost {
+    let n = n.max(1) as u64;
+    Cost {
+        samples: cost.samples / n,
+        executions: cost.executions / n,
+        scores: cost.scores / n,
+        cpu_ms: cost.cpu_ms / n as f64,
+        ..Cost::default()
+    }
+}
+
+fn show(rows: &[Vec<Row>]) -> String {
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|rows| {
+            let mut cells = vec![rows[0].method.clone()];
+            cells.extend(rows.iter().map(|row| shown(&row.accuracy)));
+            let last = rows.last().expect("at least one number of samples");
+            let Cost { executions, scores, cpu_ms, .. } = last.cost;
+            cells.extend([executions.to_string(), format!("{cpu_ms:.0}"), scores.to_string()]);
+            cells
+        })
+        .collect();
+    let mut head = vec!["method, right in %".to_owned()];
+    head.extend(rows[0].iter().map(|row| format!("N = {}", row.n)));
+    head.extend(["runs", "CPU, ms", "scores"].map(|what| format!("{what} per problem")));
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &cells)
+}
+
+/// By how much each method differs from the first one given.
+fn differences(rows: &[Vec<Row>], seed: u64) -> String {
+    let [_, first, others @ ..] = rows else { return String::new() };
+    let cells: Vec<Vec<String>> = others
+        .iter()
+        .map(|rows| {
+            let mut cells = vec![rows[0].method.clone()];
+            cells.extend(rows.iter().zip(first).map(|(row, first)| {
+                difference(&paired_difference(&row.measured, &first.measured, seed))
+            }));
+            cells
+        })
+        .collect();
+    let mut head = vec![format!("minus {}, points", first[0].method)];
+    head.extend(first.iter().map(|row| format!("N = {}", row.n)));
+    table(&head.iter().map(String::as_str).collect::<Vec<_>>(), &cells)
+}
+
+fn row_json(row: &Row) -> Json {
+    let mut json = as_json(&row.accuracy);
+    json["method"] = json!(row.method);
+    json["n"] = json!(row.n);
+    json["cost"] = json!(row.cost);
+    json
+}

@@ -1,0 +1,374 @@
+//! `codescaler solve`: problems, somebody who writes programs, a method, a budget → programs.
+
+mod answers;
+mod crew;
+mod endpoints;
+pub(crate) mod methods;
+mod workers;
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    num::NonZeroU64,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use codescaler::{
+    candidate::{Candidate, Source},
+    record::{self, Extra, Header, Record},
+    selection::Selection,
+};
+use codescaler_extract::Policy;
+use codescaler_sandbox::Sandbox;
+use codescaler_search::{Budget, Cost, Engine, Method, Prompts, Refusal, Solved, Task};
+use serde_json::json;
+
+use self::{
+    answers::Answers,
+    crew::Crew,
+    endpoints::{EndpointOptions, Writers},
+    workers::bare,
+};
+use crate::{
+    exec::SandboxOptions,
+    failure::{Failure, Outcome},
+    files::{Problems, fingerprint, write_rows},
+    rundir::RunDir,
+    score::{Scorer, ScorerOptions},
+    terminal::Terminal,
+};
+
+/// Find the best program for each problem that a budget can buy.
+///
+/// A method (`codescaler methods` lists them) asks language models for programs, tests and
+/// judgements, has programs run in the sandbox and scored by the reward model, and chooses. It never
+/// sees hidden tests.
+#[derive(Args)]
+#[command(after_help = "\
+Everything that was answered stands in OUT/answers.jsonl: killed and run again, nothing is asked or
+paid for twice; and a second method with the same --answers asks only what is new. Without a language
+model, --candidates lets recorded completions stand for samples.
+
+Examples:
+  codescaler solve --problems problems.jsonl --endpoint http://127.0.0.1:8000/v1 \\
+      --language-model Qwen/Qwen3-8B --method 'sstar:n=8' --out runs/sstar
+  codescaler solve --problems problems.jsonl --candidates candidates.jsonl --method codescaler_run")]
+pub(crate) struct Options {
+    /// The problems.
+    #[arg(long)]
+    problems: PathBuf,
+    /// The method, with parameters: `sstar`, `sstar:n=8;rounds=2`.
+    #[arg(long, default_value = "codescaler_run")]
+    method: Method,
+    /// The run directory: `candidates.jsonl`, `selections.jsonl`, `answers.jsonl`.
+    #[arg(long, default_value = "runs/solve")]
+    out: PathBuf,
+    /// Where answers are kept, to be shared by several searches; by default in the run directory.
+    #[arg(long)]
+    answers: Option<PathBuf>,
+    /// A folder of prompts (`draft.txt`, …) that take the place of those in the box.
+    #[arg(long)]
+    prompts: Option<PathBuf>,
+    /// Which block of a completion is the program.
+    #[arg(long, default_value_t = Policy::BestValid)]
+    policy: Policy,
+    /// Seeds what is drawn.
+    #[arg(long, default_value_t = 0)]
+    seed: u64,
+    #[command(flatten)]
+    endpoints: EndpointOptions,
+    #[command(flatten)]
+    budget: BudgetOptions,
+    #[command(flatten)]
+    scorer: ScorerOptions,
+    #[command(flatten)]
+    sandbox: SandboxOptions,
+}
+
+/// What may be spent.
+#[derive(Args, Clone, Copy, Debug, Default)]
+#[command(next_help_heading = "Budget, per problem")]
+pub(crate) struct BudgetOptions {
+    /// Samples of language models.
+    #[arg(long)]
+    samples_max: Option<u64>,
+    /// Tokens that language models read.
+    #[arg(long)]
+    tokens_in_max: Option<u64>,
+    /// Tokens that language models write.
+    #[arg(long)]
+    tokens_out_max: Option<u64>,
+    /// Programs run, each on all tests or inputs of one kind.
+    #[arg(long)]
+    executions_max: Option<u64>,
+    /// US dollars, at the prices of --endpoints.
+    #[arg(long)]
+    usd_max: Option<f64>,
+    /// US dollars for all problems together.
+    #[arg(long)]
+    usd_max_total: Option<f64>,
+    /// Seconds for all problems together; what is not answered by then is done without.
+    #[arg(long)]
+    wall_s_max: Option<NonZeroU64>,
+}
+
+impl BudgetOptions {
+    /// Per problem, and for all together.
+    fn budgets(self) -> (Budget, Budget) {
+        let each = Budget {
+            samples_max: self.samples_max,
+            tokens_in_max: self.tokens_in_max,
+            tokens_out_max: self.tokens_out_max,
+            executions_max: self.executions_max,
+            cpu_ms_max: None,
+            usd_max: self.usd_max,
+        };
+        (each, Budget { usd_max: self.usd_max_total, ..Budget::default() })
+    }
+}
+
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let problems = Problems::read(&options.problems)?;
+    let writers = options.endpoints.open(&problems)?;
+    let prompts = read_prompts(options.prompts.as_deref())?;
+    let scorer = options.scorer.open()?;
+    let sandbox = options.sandbox.start(terminal)?;
+    let plan = json!({
+        "verb": "solve", "version": env!("CARGO_PKG_VERSION"), "commit": env!("CODESCALER_COMMIT"),
+        "method": options.method.to_string(), "seed": options.seed,
+        "problems": fingerprint(&options.problems)?, "writers": writers.described(),
+        "prompts": prompts.fingerprint(), "policy": options.policy.to_string(),
+        "scorer": scorer.provenance(options.policy),
+        "protection": sandbox.protection().level().to_string(),
+    });
+    let run =
+        RunDir::open(&options.out, &format!("method = {:?}\n", options.method.to_string()), &plan)?;
+    let answers = options.answers.clone().unwrap_or_else(|| run.path("answers.jsonl"));
+    let mut answers = Answers::open(&answers)?;
+    let crew = Crew {
+        writers,
+        sandbox: &sandbox,
+        slots: options.sandbox.slots(),
+        scorer: &scorer,
+        prompts,
+        policy: options.policy,
+        seed: options.seed,
+        deadline: options
+            .budget
+            .wall_s_max
+            .map(|seconds| Instant::now() + Duration::from_secs(seconds.get())),
+    };
+    let tasks: Vec<Task> = problems.iter().map(Task::of).collect();
+    let mut engine =
+        Engine::new(options.method.clone(), tasks.clone(), options.budget.budgets(), options.seed);
+    let bar = terminal.progress("solve", tasks.len() as u64, 0);
+    let mut written = BTreeMap::new();
+    run.stage("solve", || {
+        crew::work(&crew, &mut engine, (&tasks, &mut answers), &mut |engine, solved| {
+            bar.inc(1);
+            written.insert(solved.problem, Written::of(engine, &options.method, &solved));
+            Ok(())
+        })?;
+        Ok(written.len() as u64)
+    })?;
+    bar.finish_and_clear();
+    let provenance = Extra::from_iter([("plan".to_owned(), plan)]);
+    // Written anew each time: a search that is run again may know more.
+    let candidates = written.values().flat_map(|written| &written.candidates);
+    write_records(&run.path("candidates.jsonl"), provenance.clone(), candidates)?;
+    let selections = written.values().map(|written| &written.selection);
+    write_records(&run.path("selections.jsonl"), provenance, selections)?;
+    report(terminal, options, &written, engine.spent())
+}
+
+/// What is written of a solved problem.
+pub(super) struct Written {
+    candidates: Vec<Candidate>,
+    selection: Selection,
+    notes: Vec<String>,
+    /// Questions whose answer failed: run again, they are asked again.
+    faults: u32,
+}
+
+impl Written {
+    fn of(engine: &Engine, method: &Method, solved: &Solved) -> Written {
+        let problem = engine.task(solved.problem).problem();
+        let known = engine.known(solved.problem);
+        let index = |at: usize| u32::try_from(at).expect("there are not so many candidates");
+        let candidates = solved.outcome.candidates.iter().enumerate();
+        let candidates = candidates.map(|(at, slot)| Candidate {
+            index: index(at),
+            source: Source { name: "solve".to_owned(), ..Source::default() },
+            // What had no program is kept as an empty completion.
+            ..bare(
+                problem,
+                slot.is_none().then(String::new),
+                slot.map(|program| known.text(program).to_owned()),
+            )
+        });
+        let Cost { samples, tokens_in, tokens_out, executions, scores, .. } = solved.cost;
+        let cost = json!({
+            "samples": samples, "tokens_in": tokens_in, "tokens_out": tokens_out,
+            "executions": executions, "scores": scores,
+        });
+        let faults = solved.refused.iter().filter(|(why, _)| matches!(why, Refusal::Fault(_)));
+        let mut notes = solved.outcome.notes.clone();
+        notes.extend(
+            solved.refused.iter().map(|(why, n)| format!("{n} questions without an answer: {why}")),
+        );
+        Written {
+            faults: faults.map(|(_, n)| n).sum(),
+            candidates: candidates.collect(),
+            selection: Selection {
+                problem: problem.id.clone(),
+                rule: method.to_string(),
+                chosen: solved.outcome.chosen.map(index),
+                ties: solved.outcome.ties.iter().map(|&at| index(at)).collect(),
+                note: notes.join("; "),
+                extra: Extra::from_iter([("cost".to_owned(), cost)]),
+            },
+            notes,
+        }
+    }
+
+    /// The chosen program.
+    fn program(&self) -> Option<&str> {
+        self.candidates.get(self.selection.chosen? as usize)?.program.as_deref()
+    }
+}
+
+fn write_records<'a, T: Record + 'a>(
+    path: &Path,
+    provenance: Extra,
+    records: impl Iterator<Item = &'a T>,
+) -> Result<(), Failure> {
+    write_rows(path, |file| {
+        let mut writer = record::Writer::new(file, &Header::new::<T>(provenance))?;
+        for record in records {
+            writer.write(record)?;
+        }
+        writer.flush()
+    })
+}
+
+fn report(
+    terminal: Terminal,
+    options: &Options,
+    written: &BTreeMap<usize, Written>,
+    spent: Cost,
+) -> Result<Outcome, Failure> {
+    if let [only] = &written.values().collect::<Vec<_>>()[..]
+        && let Some(program) = only.program()
+    {
+        terminal.print(program.trim_end());
+    }
+    let chosen = written.values().filter(|written| written.program().is_some()).count();
+    let mut notes: BTreeMap<&str, u32> = BTreeMap::new();
+    for note in written.values().flat_map(|written| &written.notes) {
+        *notes.entry(note).or_default() += 1;
+    }
+    terminal.note(&format!(
+        "{chosen} of {} problems have a program; {} samples, {} tokens read, {} written, {} programs \
+         run ({:.1} s of CPU), {} scored{}; written to {}",
+        written.len(),
+        spent.samples,
+        spent.tokens_in,
+        spent.tokens_out,
+        spent.executions,
+        spent.cpu_ms / 1e3,
+        spent.scores,
+        if spent.usd > 0.0 { format!(", {:.4} $", spent.usd) } else { String::new() },
+        options.out.display()
+    ));
+    for (note, n) in &notes {
+        terminal.note(&format!("  {n:>6}  {note}"));
+    }
+    let faults: u32 = written.values().map(|written| written.faults).sum();
+    if faults > 0 {
+        let said = format!("{faults} questions failed: the same command asks them again");
+        return Err(Failure::fault(anyhow::anyhow!(said), "the search is not whole"));
+    }
+    Ok(Outcome::done(json!({
+        "verb": "solve", "out": options.out, "method": options.method.to_string(),
+        "problems": written.len(), "chosen": chosen, "spent": spent, "notes": notes,
+    })))
+}
+
+/// The prompts in the box, with a folder's in their place.
+fn read_prompts(folder: Option<&Path>) -> Result<Prompts, Failure> {
+    let mut others = BTreeMap::new();
+    if let Some(folder) = folder {
+        let fail = |error| Failure::input(format!("cannot read {}: {error}", folder.display()));
+        for entry in fs::read_dir(folder).map_err(fail)? {
+            let path = entry.map_err(fail)?.path();
+            if path.extension().is_some_and(|ending| ending == "txt")
+                && let Some(name) = path.file_stem().and_then(|name| name.to_str())
+            {
+                others.insert(name.to_owned(), fs::read_to_string(&path).map_err(fail)?);
+            }
+        }
+        if others.is_empty() {
+            return Err(Failure::input(format!("{} holds no NAME.txt", folder.display())));
+        }
+    }
+    Prompts::new(&others).map_err(|error| Failure::Input(anyhow::Error::new(error)))
+}
+
+/// Recorded completions by problem, in the order in which they stand for samples.
+pub(crate) type Recorded<'a> = BTreeMap<&'a str, Vec<Candidate>>;
+
+/// Plays methods on recorded completions; what was run or scored once is known to all.
+pub(crate) struct Replay<'a> {
+    scorer: &'a Scorer,
+    sandbox: &'a Sandbox,
+    policy: Policy,
+    answers: Answers,
+}
+
+impl<'a> Replay<'a> {
+    /// Answers are kept in the file, if there is one.
+    pub(crate) fn new(
+        scorer: &'a Scorer,
+        sandbox: &'a Sandbox,
+        policy: Policy,
+        answers: Option<&Path>,
+    ) -> Result<Replay<'a>, Failure> {
+        let answers = match answers {
+            Some(path) => Answers::open(path)?,
+            None => Answers::in_memory(),
+        };
+        Ok(Replay { scorer, sandbox, policy, answers })
+    }
+
+    /// What a method chooses for each problem of `recorded`, in their order, and what it cost.
+    pub(crate) fn play(
+        &mut self,
+        method: &Method,
+        problems: &Problems,
+        recorded: Recorded<'_>,
+    ) -> Result<Vec<(codescaler_search::Outcome, Cost)>, Failure> {
+        let by_id: BTreeMap<&str, _> =
+            problems.iter().map(|problem| (problem.id.as_str(), problem)).collect();
+        let tasks: Vec<Task> = recorded.keys().map(|id| Task::of(by_id[id])).collect();
+        let crew = Crew {
+            writers: Writers::Recorded(recorded),
+            sandbox: self.sandbox,
+            slots: codescaler_sandbox::Options::default().slots,
+            scorer: self.scorer,
+            prompts: read_prompts(None)?,
+            policy: self.policy,
+            seed: 0,
+            deadline: None,
+        };
+        let budgets = (Budget::default(), Budget::default());
+        let mut engine = Engine::new(method.clone(), tasks.clone(), budgets, 0);
+        let mut found = BTreeMap::new();
+        crew::work(&crew, &mut engine, (&tasks, &mut self.answers), &mut |_, solved| {
+            found.insert(solved.problem, (solved.outcome, solved.cost));
+            Ok(())
+        })?;
+        Ok(found.into_values().collect())
+    }
+}

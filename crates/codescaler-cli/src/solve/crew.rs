@@ -1,0 +1,487 @@
+//! Everybody who answers questions, and the loop that keeps them busy.
+
+use std::{
+    collections::BTreeMap,
+    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    thread,
+    time::{Duration, Instant},
+};
+
+use codescaler::{
+    candidate::Candidate, execution::Fault, problem::Problem, score::Score, seed::derive,
+};
+use codescaler_extract::Policy;
+use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish};
+use codescaler_sandbox::{Run, Sandbox};
+use codescaler_search::{
+    Answer, Cases, Chat, Cost, Desk, Engine, Known, Prompts, Question, Refusal, Reply, Resource,
+    Role, Solved, Speaker, Task, Ticket, Work, Worker,
+};
+
+use super::{
+    answers::Answers,
+    endpoints::Writers,
+    workers::{OwnedCases, ToRun, ToScore, bare, ran, run_programs, score_programs},
+};
+use crate::{failure::Failure, program::program_of, score::Scorer, terminal::check_interrupt};
+
+/// What all searches share.
+pub(super) struct Crew<'a> {
+    pub(super) writers: Writers<'a>,
+    pub(super) sandbox: &'a Sandbox,
+    pub(super) slots: usize,
+    pub(super) scorer: &'a Scorer,
+    pub(super) prompts: Prompts,
+    pub(super) policy: Policy,
+    pub(super) seed: u64,
+    /// When to ask nothing any more.
+    pub(super) deadline: Option<Instant>,
+}
+
+/// Programs that the reward model gets at once.
+const SCORED_AT_ONCE: usize = 256;
+
+/// What somebody found out.
+pub(super) enum Event {
+    Ran(Ticket, Result<Run, Fault>),
+    Scored(Vec<Ticket>, Result<Vec<Option<Score>>, Failure>),
+    Wrote(Ticket, Result<codescaler_http::Reply, ChatError>),
+}
+
+/// Works until every problem is solved; `done` takes them as they come.
+pub(super) fn work(
+    crew: &Crew<'_>,
+    engine: &mut Engine,
+    (tasks, answers): (&[Task], &mut Answers),
+    done: &mut dyn FnMut(&Engine, Solved) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    let (events, heard) = mpsc::channel();
+    let (to_sandbox, sandbox_queue) = mpsc::channel::<ToRun>();
+    let (to_scorer, scorer_queue) = mpsc::channel::<ToScore>();
+    let sandbox_queue = std::sync::Mutex::new(sandbox_queue);
+    thread::scope(|scope| {
+        for _ in 0..crew.slots {
+            let (queue, events) = (&sandbox_queue, events.clone());
+            scope.spawn(move || run_programs(crew, tasks, queue, &events));
+        }
+        scope.spawn({
+            let events = events.clone();
+            move || score_programs(crew, tasks, scorer_queue, &events)
+        });
+        if let Some(client) = crew.writers.client() {
+            let events = events.clone();
+            // It ends with the loop, whose end of the channel is gone then.
+            scope.spawn(move || {
+                loop {
+                    let heard = client.receive(Duration::from_millis(100));
+                    let is_over = match heard {
+                        Some((ticket, reply)) => events.send(Event::Wrote(ticket, reply)).is_err(),
+                        None => events.send(Event::Scored(Vec::new(), Ok(Vec::new()))).is_err(),
+                    };
+                    if is_over {
+                        return;
+                    }
+                }
+            });
+        }
+        drop(events);
+        let desk = FrontDesk { crew, answers, about: BTreeMap::new() };
+        let shift = Shift { crew, desk, busy: Busy::default(), to_sandbox, to_scorer };
+        // The channel ends with this call, and with it everybody who sends into it.
+        shift.until_done(engine, heard, done)
+    })
+}
+
+/// How many questions each worker has.
+#[derive(Default)]
+struct Busy {
+    by_role: BTreeMap<Role, usize>,
+    sandbox: usize,
+    scorer: usize,
+}
+
+/// The loop's own state.
+struct Shift<'a, 'b> {
+    crew: &'a Crew<'b>,
+    desk: FrontDesk<'a, 'b>,
+    busy: Busy,
+    to_sandbox: Sender<ToRun>,
+    to_scorer: Sender<ToScore>,
+}
+
+impl Shift<'_, '_> {
+    fn until_done(
+        mut self,
+        engine: &mut Engine,
+        heard: Receiver<Event>,
+        done: &mut dyn FnMut(&Engine, Solved) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        loop {
+            check_interrupt()?;
+            self.hand_out(engine)?;
+            for ticket in engine.cancelled() {
+                self.cancel(engine, ticket);
+            }
+            for solved in engine.solved() {
+                done(engine, solved)?;
+            }
+            if engine.is_done() && engine.n_in_flight() == 0 {
+                return Ok(());
+            }
+            if self.crew.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                engine.stop(Refusal::Budget(Resource::WallTime));
+            }
+            match heard.recv_timeout(Duration::from_millis(100)) {
+                Ok(event) => self.hear(engine, event)?,
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::fault(
+                        anyhow::anyhow!("every worker has ended"),
+                        "the search cannot go on",
+                    ));
+                }
+            }
+            while let Ok(event) = heard.try_recv() {
+                self.hear(engine, event)?;
+            }
+        }
+    }
+
+    /// Gives questions to whoever is free.
+    fn hand_out(&mut self, engine: &mut Engine) -> Result<(), Failure> {
+        let mut to_score = ToScore::new();
+        loop {
+            let free = self.free(to_score.len());
+            let Some(Work { ticket, problem, question }) = engine.next(&free, &mut self.desk)
+            else {
+                break;
+            };
+            let known = engine.known(problem);
+            self.desk.remember(ticket, engine.task(problem), known, &question);
+            match question {
+                Question::Run { program, cases } => {
+                    let cases = match cases {
+                        Cases::Visible => {
+                            let tests = &engine.task(problem).problem().tests.visible;
+                            OwnedCases::Tests(tests.clone())
+                        }
+                        Cases::Tests(tests) => OwnedCases::Tests(known.tests(tests).to_vec()),
+                        Cases::Inputs(inputs) => OwnedCases::Inputs(known.inputs(inputs).to_vec()),
+                    };
+                    self.busy.sandbox += 1;
+                    let program = known.text(program).to_owned();
+                    // Who does not listen any more has said so with an event.
+                    drop(self.to_sandbox.send(ToRun { ticket, problem, program, cases }));
+                }
+                Question::Score { program } => {
+                    to_score.push((ticket, problem, known.text(program).to_owned()));
+                }
+                Question::Chat(chat) => self.write(engine, (ticket, problem), &chat)?,
+            }
+        }
+        if !to_score.is_empty() {
+            self.busy.scorer = 1;
+            drop(self.to_scorer.send(to_score));
+        }
+        Ok(())
+    }
+
+    fn free(&self, to_score: usize) -> Vec<Worker> {
+        let mut free = Vec::new();
+        for role in [Role::Generator, Role::Tester, Role::Judge] {
+            let busy = self.busy.by_role.get(&role).copied().unwrap_or(0);
+            if busy < self.crew.writers.in_flight_max(role) {
+                free.push(Worker::LanguageModel(role));
+            }
+        }
+        // One more than there are slots waits, so that none has to.
+        if self.busy.sandbox < 2 * self.crew.slots {
+            free.push(Worker::Sandbox);
+        }
+        if self.busy.scorer == 0 && to_score < SCORED_AT_ONCE {
+            free.push(Worker::RewardModel);
+        }
+        free
+    }
+
+    /// Asks a language model, or looks a completion up.
+    fn write(
+        &mut self,
+        engine: &mut Engine,
+        (ticket, problem): (Ticket, usize),
+        chat: &Chat,
+    ) -> Result<(), Failure> {
+        let task = engine.task(problem);
+        if let Writers::Recorded(recorded) = &self.crew.writers {
+            let answer = self.crew.recorded(recorded, task, chat);
+            return self.answered(engine, ticket, answer);
+        }
+        let role = chat.prompt.role();
+        let messages = self.crew.prompts.render(&chat.prompt, task, engine.known(problem));
+        let messages = messages.map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
+        let messages = messages.into_iter().map(|message| ChatMessage {
+            role: match message.speaker {
+                Speaker::System => codescaler_http::Role::System,
+                Speaker::User => codescaler_http::Role::User,
+            },
+            content: message.text,
+        });
+        let request = ChatRequest {
+            temperature: Some(f64::from(chat.sampling.temperature_milli) / 1000.0),
+            tokens_max: Some(chat.sampling.tokens_max),
+            seed: Some(self.crew.seed_of(task, chat)),
+            logprobs: true,
+            ..ChatRequest::new(messages.collect())
+        };
+        let endpoint = self.crew.writers.endpoint(role, chat.index);
+        if let (Some(client), Some(endpoint)) = (self.crew.writers.client(), endpoint) {
+            *self.busy.by_role.entry(role).or_default() += 1;
+            client.submit(endpoint, ticket, request);
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, engine: &mut Engine, event: Event) -> Result<(), Failure> {
+        match event {
+            Event::Ran(ticket, result) => {
+                self.busy.sandbox -= 1;
+                self.answered(engine, ticket, ran(result))
+            }
+            Event::Scored(tickets, scores) => {
+                if !tickets.is_empty() {
+                    self.busy.scorer = 0;
+                }
+                let cost = Cost { scores: 1, ..Cost::default() };
+                for (ticket, score) in tickets.into_iter().zip(scores?) {
+                    self.answered(engine, ticket, (Answer::Score(score), cost))?;
+                }
+                Ok(())
+            }
+            Event::Wrote(ticket, reply) => {
+                let Some(about) = self.desk.about.get(&ticket) else { return Ok(()) };
+                let (problem, endpoint) = (about.problem.clone(), about.endpoint.unwrap_or(0));
+                if let Some(role) = about.role {
+                    *self.busy.by_role.entry(role).or_default() -= 1;
+                }
+                let answer = self.crew.wrote(&problem, endpoint, reply);
+                self.answered(engine, ticket, answer)
+            }
+        }
+    }
+
+    /// Stops a request that nobody waits for. What the sandbox or the reward model have begun they
+    /// finish.
+    fn cancel(&mut self, engine: &mut Engine, ticket: Ticket) {
+        let Some(About { role: Some(role), endpoint: Some(endpoint), .. }) =
+            self.desk.about.get(&ticket)
+        else {
+            return;
+        };
+        if let Some(client) = self.crew.writers.client() {
+            client.cancel(ticket);
+            *self.busy.by_role.entry(*role).or_default() -= 1;
+            // How much was written until then, nobody says.
+            let cost = self.crew.writers.price(*endpoint).cost(0, 0);
+            self.desk.about.remove(&ticket);
+            engine.answer(ticket, Answer::Refused(Refusal::Fault("stopped".to_owned())), cost);
+        }
+    }
+
+    fn answered(
+        &mut self,
+        engine: &mut Engine,
+        ticket: Ticket,
+        (answer, cost): (Answer, Cost),
+    ) -> Result<(), Failure> {
+        let about = self.desk.about.remove(&ticket);
+        // What failed is asked again next time.
+        let is_answer = !matches!(answer, Answer::Refused(_));
+        if is_answer
+            && engine.is_wanted(ticket)
+            && let Some(About { key: Some(key), words, .. }) = about
+        {
+            self.desk.answers.add((key, words), &answer, cost)?;
+        }
+        engine.answer(ticket, answer, cost);
+        Ok(())
+    }
+}
+
+/// Looks answers up, and says what they may cost.
+struct FrontDesk<'a, 'b> {
+    crew: &'a Crew<'b>,
+    answers: &'a mut Answers,
+    /// What is worked on.
+    about: BTreeMap<Ticket, About>,
+}
+
+struct About {
+    /// `None` for what is looked up elsewhere.
+    key: Option<String>,
+    words: String,
+    problem: Problem,
+    role: Option<Role>,
+    endpoint: Option<usize>,
+}
+
+impl FrontDesk<'_, '_> {
+    fn remember(&mut self, ticket: Ticket, task: &Task, known: &Known, question: &Question) {
+        let (role, endpoint, words) = match question {
+            Question::Chat(chat) => {
+                let role = chat.prompt.role();
+                let endpoint = self.crew.writers.endpoint(role, chat.index);
+                (Some(role), endpoint, format!("{} {}", chat.prompt.name(), chat.index))
+            }
+            Question::Run { cases: Cases::Visible, .. } => (None, None, "visible tests".to_owned()),
+            Question::Run { cases: Cases::Tests(_), .. } => (None, None, "tests".to_owned()),
+            Question::Run { cases: Cases::Inputs(_), .. } => (None, None, "inputs".to_owned()),
+            Question::Score { .. } => (None, None, "score".to_owned()),
+        };
+        let problem = task.problem().clone();
+        let words = format!("{}: {words}", problem.id);
+        let key = self.crew.key(task, known, question);
+        self.about.insert(ticket, About { key, words, problem, role, endpoint });
+    }
+}
+
+impl Desk for FrontDesk<'_, '_> {
+    fn recall(
+        &mut self,
+        task: &Task,
+        known: &Known,
+        question: &Question,
+    ) -> Option<(Answer, Cost)> {
+        self.answers.get(&self.crew.key(task, known, question)?)
+    }
+
+    fn cost_max(&mut self, task: &Task, known: &Known, question: &Question) -> Cost {
+        match question {
+            Question::Score { .. } => Cost { scores: 1, ..Cost::default() },
+            Question::Run { cases, .. } => {
+                let n_cases = match cases {
+                    Cases::Visible => task.problem().tests.visible.len(),
+                    Cases::Tests(tests) => known.tests(*tests).len(),
+                    Cases::Inputs(inputs) => known.inputs(*inputs).len(),
+                };
+                let cpu_ms = (n_cases as u64 * task.problem().limits.cpu_ms_max) as f64;
+                Cost { executions: 1, cpu_ms, ..Cost::default() }
+            }
+            Question::Chat(chat) => {
+                let Some(endpoint) = self.crew.writers.endpoint(chat.prompt.role(), chat.index)
+                else {
+                    return Cost { samples: 1, ..Cost::default() };
+                };
+                let messages = self.crew.prompts.render(&chat.prompt, task, known);
+                let n_bytes: usize =
+                    messages.iter().flatten().map(|message| message.text.len()).sum();
+                // A token is seldom less than two bytes.
+                let tokens_in = n_bytes as u64 / 2 + 64;
+                let tokens_out = u64::from(chat.sampling.tokens_max);
+                self.crew.writers.price(endpoint).cost(tokens_in, tokens_out)
+            }
+        }
+    }
+}
+
+impl Crew<'_> {
+    /// What an answer is kept under; `None` for what is looked up elsewhere.
+    fn key(&self, task: &Task, known: &Known, question: &Question) -> Option<String> {
+        let problem = task.problem();
+        let mut hasher = blake3::Hasher::new();
+        let content = match question {
+            Question::Chat(chat) => {
+                let endpoint = self.writers.endpoint(chat.prompt.role(), chat.index)?;
+                let messages = self.prompts.render(&chat.prompt, task, known).ok()?;
+                serde_json::to_vec(&(
+                    ("chat", self.writers.name(endpoint), messages),
+                    (chat.sampling, chat.index, self.seed_of(task, chat), self.policy.to_string()),
+                ))
+            }
+            Question::Run { program, cases } => {
+                let how = (&problem.prelude, problem.language, &problem.entry, problem.limits);
+                let program = known.text(*program);
+                match cases {
+                    Cases::Visible => {
+                        serde_json::to_vec(&("run", program, how, &problem.tests.visible))
+                    }
+                    Cases::Tests(tests) => {
+                        serde_json::to_vec(&("run", program, how, known.tests(*tests)))
+                    }
+                    Cases::Inputs(inputs) => {
+                        serde_json::to_vec(&("run", program, how, known.inputs(*inputs)))
+                    }
+                }
+            }
+            Question::Score { program } => serde_json::to_vec(&(
+                ("score", self.scorer.provenance(self.policy)),
+                (&problem.statement, &problem.starter, known.text(*program)),
+            )),
+        };
+        hasher.update(&content.ok()?);
+        Some(hasher.finalize().to_hex()[..32].to_owned())
+    }
+
+    /// The seed of a sample: of 31 bits, which every server takes.
+    fn seed_of(&self, task: &Task, chat: &Chat) -> u64 {
+        let parts = [task.problem().id.as_str(), chat.prompt.name(), &chat.index.to_string()];
+        derive(self.seed, &parts) & 0x7fff_ffff
+    }
+
+    fn recorded(
+        &self,
+        recorded: &BTreeMap<&str, Vec<Candidate>>,
+        task: &Task,
+        chat: &Chat,
+    ) -> (Answer, Cost) {
+        let refused = |why: String| (Answer::Refused(Refusal::Unanswerable(why)), Cost::default());
+        if !matches!(chat.prompt, codescaler_search::Prompt::Draft { plan: None }) {
+            return refused(format!("recorded completions do not {}", chat.prompt.name()));
+        }
+        let own = recorded.get(task.problem().id.as_str()).map_or(&[][..], Vec::as_slice);
+        let Some(candidate) = own.get(chat.index as usize) else {
+            return refused("there are no more recorded completions".to_owned());
+        };
+        let program = program_of(candidate, task.problem(), self.policy).ok();
+        let text = candidate.completion.clone().unwrap_or_default();
+        let tokens = candidate.tokens.map_or(text.len() as u64 / 4, u64::from);
+        let reply = Reply {
+            program: program.map(std::borrow::Cow::into_owned),
+            logprob_sum: candidate.logprob_sum,
+            is_whole: true,
+            tokens,
+            text,
+        };
+        let cost = Cost { samples: 1, tokens_out: tokens, ..Cost::default() };
+        (Answer::Reply(reply.into()), cost)
+    }
+
+    /// What an endpoint's answer says.
+    fn wrote(
+        &self,
+        problem: &Problem,
+        endpoint: usize,
+        reply: Result<codescaler_http::Reply, ChatError>,
+    ) -> (Answer, Cost) {
+        let refused = |why: String| Answer::Refused(Refusal::Fault(why));
+        let price = self.writers.price(endpoint);
+        let mut reply = match reply {
+            Ok(reply) => reply,
+            Err(error) => return (refused(error.to_string()), price.cost(0, 0)),
+        };
+        let cost = price.cost(reply.usage.prompt_tokens, reply.usage.completion_tokens);
+        if reply.choices.is_empty() {
+            return (refused("the endpoint gave no choice".to_owned()), cost);
+        }
+        let choice = reply.choices.swap_remove(0);
+        let candidate = bare(problem, Some(choice.text.clone()), None);
+        let program = program_of(&candidate, problem, self.policy).ok();
+        let reply = Reply {
+            program: program.map(std::borrow::Cow::into_owned),
+            logprob_sum: choice.logprob_sum,
+            tokens: reply.usage.completion_tokens,
+            is_whole: choice.finish == Finish::Stop,
+            text: choice.text,
+        };
+        (Answer::Reply(reply.into()), cost)
+    }
+}

@@ -1,0 +1,359 @@
+//! Methods against endpoints that speak real HTTP, and on recorded programs.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    path::Path,
+    process::Stdio,
+    sync::{Arc, Mutex, mpsc},
+};
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use self::server::{Server, Step, serve};
+use crate::{codescaler, folder, transcript, write_pool};
+
+#[path = "../../../codescaler-http/tests/client/server.rs"]
+#[expect(dead_code, reason = "the client's tests use more of it")]
+mod server;
+
+/// What the generator drafts, in this order. The first and the second pass the visible test, as the
+/// third does when it is debugged; only the second is right.
+const DRAFTS: [&str; 3] = ["n + 1", "2 * n", "n"];
+const DEBUGGED: &str = "n * n + 1";
+
+fn program(expression: &str) -> String {
+    format!("```python\ndef f(n):\n    return {expression}\n```")
+}
+
+fn completion(text: &str) -> String {
+    let usage = json!({"prompt_tokens": 100, "completion_tokens": 10});
+    let message = json!({"role": "assistant", "content": text});
+    json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
+        .to_string()
+}
+
+/// What a prompt asks for, by its beginning.
+fn kind(request: &Value) -> &'static str {
+    let text = request["messages"][0]["content"].as_str().unwrap();
+    let kinds = [
+        ("Solve the following", "draft"),
+        ("Your program for", "debug"),
+        ("Write inputs", "inputs"),
+        ("Two programs are meant", "separate"),
+        ("Which of two programs", "judge"),
+    ];
+    kinds.iter().find(|(begin, _)| text.starts_with(begin)).unwrap().1
+}
+
+/// A language model that drafts, debugs, writes inputs and judges perfectly.
+fn language_model() -> Step {
+    let drafts = Arc::new(Mutex::new(DRAFTS.iter().cycle()));
+    Step::Play(Arc::new(move |request| {
+        let text = request["messages"][0]["content"].as_str().unwrap();
+        let said = match kind(request) {
+            "draft" => program(drafts.lock().unwrap().next().unwrap()),
+            "debug" => program(DEBUGGED),
+            "inputs" => "```json\n[[0], [3]]\n```".to_owned(),
+            "separate" => "[[5]]".to_owned(),
+            _ => {
+                let second = text.find("Second program").unwrap();
+                match text.find("2 * n") {
+                    Some(at) if at < second => "Answer: first".to_owned(),
+                    Some(_) => "Answer: second".to_owned(),
+                    None => "Answer: equal".to_owned(),
+                }
+            }
+        };
+        (200, completion(&said))
+    }))
+}
+
+fn write_problem(folder: &Path) {
+    let test = |n: i64| format!("{{\"args\":[{n}],\"expected\":{}}}", 2 * n);
+    let problems = format!(
+        "{{\"format\":\"codescaler/problems\",\"version\":1}}\n{{\"id\":\"double\",\"statement\":\
+         \"Return twice n.\",\"language\":\"python\",\"entry\":{{\"kind\":\"function\",\"name\":\"f\"}},\
+         \"tests\":{{\"visible\":[{}],\"hidden\":[{}]}}}}\n",
+        test(1),
+        test(7654)
+    );
+    fs::write(folder.join("problems.jsonl"), problems).unwrap();
+}
+
+fn solve(server: &Server, options: &str) -> String {
+    format!(
+        "solve --problems problems.jsonl --endpoint {} --language-model tiny --in-flight-max 1 \
+         --out run --allow-weak-isolation {options}",
+        server.base_url
+    )
+}
+
+/// What was said, without what the machine decides.
+fn said(folder: &Path, server: &Server, options: &str) -> String {
+    let text = transcript(folder, &solve(server, options)).replace(&server.base_url, "URL");
+    let mut said = String::new();
+    for line in text.lines().filter(|line| !line.starts_with("sandbox: ")) {
+        match line.split_once(" run (") {
+            Some((before, after)) => {
+                let (_, after) = after.split_once(" s of CPU").unwrap();
+                writeln!(said, "{before} run (… s of CPU{after}").unwrap();
+            }
+            None => writeln!(said, "{line}").unwrap(),
+        }
+    }
+    said
+}
+
+fn asked(server: &Server) -> String {
+    let mut counts: BTreeMap<&str, u32> = BTreeMap::new();
+    for request in server.seen.lock().unwrap().iter() {
+        *counts.entry(kind(request)).or_default() += 1;
+    }
+    format!("{counts:?}")
+}
+
+#[track_caller]
+fn check(name: &str, step: Step, options: &str, expected: &Expect) {
+    let folder = folder(&format!("solve-{name}"));
+    write_problem(&folder);
+    let server = serve(vec![step]);
+    let said = said(&folder, &server, options);
+    expected.assert_eq(&format!("{said}asked: {}\n", asked(&server)));
+}
+
+#[test]
+fn sstar_asks_exactly_what_its_algorithm_says() {
+    check(
+        "sstar",
+        language_model(),
+        "--method sstar:n=3",
+        &expect![[r#"
+            def f(n):
+                return 2 * n
+            1 of 1 problems have a program; 14 samples, 1400 tokens read, 140 written, 10 programs run (… s of CPU), 0 scored; written to run
+            exit 0
+            asked: {"debug": 1, "draft": 3, "inputs": 1, "judge": 6, "separate": 3}
+        "#]],
+    );
+    let folder = folder("solve-wire");
+    write_problem(&folder);
+    let server = serve(vec![language_model()]);
+    transcript(&folder, &solve(&server, "--method sstar:n=3"));
+    let seen = server.seen.lock().unwrap();
+    // What is wrong is told with the visible test; hidden ones reach nobody.
+    let of_kind = |wanted: &str| -> Vec<&str> {
+        let requests = seen.iter().filter(|request| kind(request) == wanted);
+        requests.map(|request| request["messages"][0]["content"].as_str().unwrap()).collect()
+    };
+    assert!(seen.iter().all(|request| !request.to_string().contains("7654")));
+    expect![[r#"
+        Your program for the following problem does not do what it should. Find out why, then correct it.
+
+        Return twice n.
+
+        Program:
+        ```python
+        def f(n):
+            return n
+        ```
+        Test 1, for the input:
+        1
+        expected:
+        2
+        but the program gives:
+        1
+
+        Say first why the last program fails. Define the function `f`. Do not call it; it is called with the arguments of each test.
+        Answer with the whole program in one fenced code block."#]].assert_eq(of_kind("debug")[0]);
+    expect![[r#"
+        Which of two programs solves the following problem?
+
+        Return twice n.
+
+        First program:
+        ```python
+        def f(n):
+            return n + 1
+        ```
+
+        Second program:
+        ```python
+        def f(n):
+            return 2 * n
+        ```
+
+        Input:
+        5
+        Output of the first program: 6
+        Output of the second program: 10
+
+        Work out from the problem what is right on these inputs before you compare. The last line of your answer is one of:
+        Answer: first
+        Answer: second
+        Answer: equal"#]].assert_eq(of_kind("judge")[0]);
+}
+
+#[test]
+fn an_endpoint_that_fails_is_told() {
+    let broken = |code: u16, body: &'static str| Step::Answer(code, "", body.to_owned());
+    check(
+        "unauthorized",
+        broken(401, "{\"error\":{\"message\":\"bad key\"}}"),
+        "--method sample",
+        &expect![[r#"
+            0 of 1 problems have a program; 1 samples, 0 tokens read, 0 written, 0 programs run (… s of CPU), 0 scored; written to run
+                   1  1 questions without an answer: URL: status 401: bad key; check the key (attempts: 1)
+                   1  abstained: no candidate has a valid program
+            codescaler: fault (not of your input): the search is not whole: 1 questions failed: the same command asks them again
+            exit 3
+            asked: {"draft": 1}
+        "#]],
+    );
+    check(
+        "no-choice",
+        broken(200, "{\"choices\":[]}"),
+        "--method sample",
+        &expect![[r#"
+            0 of 1 problems have a program; 1 samples, 0 tokens read, 0 written, 0 programs run (… s of CPU), 0 scored; written to run
+                   1  1 questions without an answer: URL: an answer without choices; look into the log of the server (attempts: 1)
+                   1  abstained: no candidate has a valid program
+            codescaler: fault (not of your input): the search is not whole: 1 questions failed: the same command asks them again
+            exit 3
+            asked: {"draft": 1}
+        "#]],
+    );
+    check(
+        "overflow",
+        broken(
+            400,
+            "{\"error\":{\"message\":\"This model's maximum context length is 8 tokens\"}}",
+        ),
+        "--method sample",
+        &expect![[r#"
+            0 of 1 problems have a program; 1 samples, 0 tokens read, 0 written, 0 programs run (… s of CPU), 0 scored; written to run
+                   1  1 questions without an answer: URL: the context is exceeded: This model's maximum context length is 8 tokens; shorten the messages or want fewer tokens (attempts: 1)
+                   1  abstained: no candidate has a valid program
+            codescaler: fault (not of your input): the search is not whole: 1 questions failed: the same command asks them again
+            exit 3
+            asked: {"draft": 1}
+        "#]],
+    );
+}
+
+#[test]
+fn what_the_budget_or_the_judge_leaves_open_is_told() {
+    check(
+        "samples",
+        language_model(),
+        "--method sstar:n=3 --samples-max 5",
+        &expect![[r#"
+            def f(n):
+                return 2 * n
+            1 of 1 problems have a program; 5 samples, 500 tokens read, 50 written, 7 programs run (… s of CPU), 0 scored; written to run
+                   1  9 questions without an answer: the budget of samples is used up
+            exit 0
+            asked: {"debug": 1, "draft": 3, "inputs": 1}
+        "#]],
+    );
+    check(
+        "tokens",
+        language_model(),
+        "--method sstar:n=3 --tokens-out-max 4110",
+        &expect![[r#"
+            def f(n):
+                return 2 * n
+            1 of 1 problems have a program; 2 samples, 200 tokens read, 20 written, 2 programs run (… s of CPU), 0 scored; written to run
+                   1  5 questions without an answer: the budget of tokens written is used up
+            exit 0
+            asked: {"draft": 2}
+        "#]],
+    );
+    let first = Step::Play(Arc::new(|request| {
+        let said = match kind(request) {
+            "draft" => {
+                program(if request["seed"].as_u64().unwrap() % 2 == 0 { "2 * n" } else { "n + 1" })
+            }
+            "judge" => "Answer: first".to_owned(),
+            _ => "[[5]]".to_owned(),
+        };
+        (200, completion(&said))
+    }));
+    check(
+        "by-place",
+        first,
+        "--method sstar:n=4",
+        &expect![[r#"
+            def f(n):
+                return n + 1
+            1 of 1 problems have a program; 8 samples, 800 tokens read, 80 written, 4 programs run (… s of CPU), 0 scored; written to run
+                   1  the judge preferred the same place in both orders in 1 of 1 pairs
+            exit 0
+            asked: {"draft": 4, "inputs": 1, "judge": 2, "separate": 1}
+        "#]],
+    );
+}
+
+#[test]
+fn a_killed_search_goes_on_and_spends_nothing_twice() {
+    let whole = folder("solve-kill-whole");
+    write_problem(&whole);
+    let server = serve(vec![language_model()]);
+    assert!(transcript(&whole, &solve(&server, "--method sstar:n=3")).ends_with("exit 0\n"));
+    let n_requests = server.seen.lock().unwrap().len();
+
+    for n_answered in [0, 1, 4, 9] {
+        let resumed = folder("solve-kill-resumed");
+        write_problem(&resumed);
+        let (told, hears) = mpsc::channel();
+        let same = language_model();
+        let mut script = vec![same.clone(); n_answered];
+        script.push(Step::Silence(told));
+        let stuck = serve(script);
+        let mut command = codescaler(&resumed, &solve(&stuck, "--method sstar:n=3 --quiet"));
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        assert_eq!(hears.recv(), Ok("arrived"));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // The same language model goes on where it was.
+        let server = serve(vec![same]);
+        let rest = transcript(&resumed, &solve(&server, "--method sstar:n=3"));
+        assert!(rest.ends_with("exit 0\n"), "{rest}");
+        assert_eq!(n_answered + server.seen.lock().unwrap().len(), n_requests);
+        for file in ["run/candidates.jsonl", "run/selections.jsonl"] {
+            let read = |folder: &Path| fs::read_to_string(folder.join(file)).unwrap();
+            assert_eq!(read(&resumed), read(&whole), "{file}, killed after {n_answered} answers");
+        }
+    }
+}
+
+#[test]
+fn recorded_programs_stand_for_samples() {
+    let folder = folder("solve-recorded");
+    write_pool(&folder, 4);
+    let solve = "solve --problems problems.jsonl --candidates candidates.jsonl --out run \
+                 --allow-weak-isolation --quiet --method public_filter:n=4";
+    assert_eq!(transcript(&folder, solve), "exit 0\n");
+    let selections = fs::read_to_string(folder.join("run/selections.jsonl")).unwrap();
+    let ties: Vec<Value> =
+        selections.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(ties[0]["ties"], json!([0, 1]));
+    assert_eq!(ties[2]["ties"], json!([0]));
+    // Another plan does not overwrite a run.
+    let other = transcript(&folder, &solve.replace("public_filter", "longest"));
+    assert!(other.contains("holds a run of another plan"), "{other}");
+    let eval = "eval methods --problems problems.jsonl --candidates candidates.jsonl --method random \
+                --method public_filter --method sstar_scored --n 2,4 --draws 3 --allow-weak-isolation --quiet";
+    let table: String = transcript(&folder, eval)
+        .lines()
+        .map(|line| {
+            // What it costs in time is the machine's.
+            format!("{}\n", line.trim_end())
+        })
+        .collect();
+    assert!(table.contains("any (coverage)"), "{table}");
+    assert!(table.contains("minus random, points"), "{table}");
+    assert!(table.ends_with("exit 0\n"), "{table}");
+}

@@ -1,0 +1,291 @@
+//! Methods: each a pure function from what is known to questions or a choice.
+
+mod assess;
+mod best_of;
+mod choose;
+mod debate;
+mod evolve;
+mod first;
+mod fuse;
+mod pool;
+mod process;
+mod resample;
+mod sstar;
+
+use std::fmt;
+
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value as Json};
+
+use crate::ask::{Ask, Asked, Digest};
+
+pub use pool::Outcome;
+pub use resample::{Kind, Verifier, attempts_optimal};
+
+/// A way to find the best program, with its parameters.
+///
+/// Written as a preset's name, or `name:key=value;…`, such as `sstar:n=8;rounds=2`; parameters left
+/// out have the preset's value.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Method {
+    /// Sample, gather the evidence that a rule needs, and let the rule choose.
+    BestOf(best_of::BestOf),
+    /// Debug on visible tests, then compare what differs in behaviour (S*, arXiv:2502.14382).
+    SStar(sstar::SStar),
+    /// Sample until a verifier accepts (arXiv:2411.17501).
+    Resample(resample::Resample),
+    /// Generations of programs, each written with the best before it in sight (arXiv:2505.23604).
+    Evolve(evolve::Evolve),
+    /// A judge examines each program from several sides, as a tree search (arXiv:2502.12468).
+    Assess(assess::Assess),
+    /// A judge chooses among few, after votes (CodeMonkeys, arXiv:2501.14723; Trae Agent,
+    /// arXiv:2507.23370).
+    Choose(choose::Choose),
+    /// Plans first, the best of which are carried out (arXiv:2503.23803).
+    Process(process::Process),
+    /// The samples that end first (arXiv:2505.18149).
+    First(first::First),
+    /// Writers see each other's programs and write again (arXiv:2305.14325).
+    Debate(debate::Debate),
+    /// One program made of several (arXiv:2510.00931).
+    Fuse(fuse::Fuse),
+}
+
+/// A method with published parameters, under a name.
+#[derive(Clone, Copy, Debug)]
+pub struct Preset {
+    /// The name.
+    pub name: &'static str,
+    /// What it does, in one line.
+    pub about: &'static str,
+    /// Where it comes from.
+    pub source: &'static str,
+    /// The family, and parameters that differ from the family's own.
+    family: Family,
+    set: &'static str,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Family {
+    BestOf,
+    SStar,
+    Resample,
+    Evolve,
+    Assess,
+    Choose,
+    Process,
+    First,
+    Debate,
+    Fuse,
+}
+
+macro_rules! presets {
+    ($($name:literal $family:ident $set:literal $source:literal $about:literal)*) => {
+        &[$(Preset {
+            name: $name, about: $about, source: $source, family: Family::$family, set: $set,
+        }),*]
+    };
+}
+
+/// Every preset.
+pub const PRESETS: &[Preset] = presets! {
+    "sample" BestOf "n=1;rule=first;visible=false" "" "one sample"
+    "random" BestOf "rule=random;visible=false" "" "any of n samples"
+    "shortest" BestOf "rule=shortest;visible=false" "" "the shortest of n samples"
+    "longest" BestOf "rule=longest;visible=false" "" "the longest of n samples"
+    "public_filter" BestOf "rule=public_filter" "" "any of n samples that passes the visible tests"
+    "codescaler" BestOf "rule=rm_argmax;visible=false;temperature=0.6" "arXiv:2602.17684" "the best of n by the reward model, without running anything"
+    "codescaler_run" BestOf "rule=rm_within_passing;temperature=0.6" "arXiv:2602.17684" "the best by the reward model of those that pass the visible tests"
+    "coderm" BestOf "n=100;rule=max_pass_consistency;temperature=0.8;tests=100;tests_about=true;per_reply=1" "arXiv:2501.01054" "most generated tests passed, each test written with a sample in sight"
+    "cure" BestOf "n=16;rule=max_pass;temperature=0.8;tests=16;per_reply=1" "arXiv:2506.03136" "most generated tests passed, 16 samples and 16 tests"
+    "codet" BestOf "n=100;rule=codet;temperature=0.8;tests=100;per_reply=5" "arXiv:2207.10397" "agreement of samples times the generated tests they pass"
+    "b4" BestOf "n=100;rule=b4;temperature=0.8;tests=100;per_reply=5" "arXiv:2409.08692" "largest posterior of who and which tests are right"
+    "mbr_exec" BestOf "n=25;rule=mbr_exec;temperature=0.3;inputs=written" "arXiv:2204.11454" "most agreement of outputs with the other samples"
+    "alphacode" BestOf "n=1000;rule=alphacode_clusters;temperature=1;inputs=written" "arXiv:2203.07814" "the largest cluster of equal behaviour among those that pass the visible tests"
+    "output_vote" BestOf "rule=output_vote;inputs=mutated" "arXiv:2203.11171" "most inputs answered as the majority answers them, without a test writer"
+    "r2e_hybrid" BestOf "n=26;rule=hybrid_lexi;temperature=0.8;tests=7;per_reply=10" "arXiv:2504.07164" "the better half by the reward model, then visible tests, generated tests, the score"
+    "multi_temperature" BestOf "n=24;rule=output_vote;inputs=mutated;temperatures=0/0.4/0.5/0.6/0.7/0.8/0.9/1/1.1/1.2" "arXiv:2510.02611" "samples at many temperatures, and a vote of behaviours"
+    "sstar" SStar "" "arXiv:2502.14382" "debugging on visible tests, then pairs of behaviours judged on inputs that separate them"
+    "sstar_scored" SStar "judge=reward_model;inputs=mutated;rounds=1" "arXiv:2502.14382" "S* with the reward model as judge: no language model after the samples"
+    "self_debug" SStar "judge=none" "arXiv:2502.14382" "S* without its second stage: the best round of n debugging chains"
+    "resample" Resample "" "arXiv:2411.17501" "samples until one passes the visible tests, then stops; may abstain"
+    "evoscale" Evolve "" "arXiv:2505.23604" "generations of programs, the best by the reward model in sight"
+    "mcts_judge" Assess "" "arXiv:2502.12468" "each sample examined from several sides by a judge, with a simulated execution"
+    "mcts_judge_run" Assess "trace=false" "arXiv:2502.12468" "the same, with visible tests that are really run"
+    "codemonkeys" Choose "n=10;temperature=0.5;votes=tests;keep=3;turns=10;panel=1" "arXiv:2501.14723" "the three samples of most votes, told apart by a judge that asks for inputs"
+    "trae" Choose "n=10;votes=none;keep=10;turns=0;panel=10" "arXiv:2507.23370" "samples pruned by visible tests and by text, then a panel of judges"
+    "process_beam" Process "" "arXiv:2503.23803" "plans, the best of which are carried out; the best of those by the reward model"
+    "first_finish" First "" "arXiv:2505.18149" "the first valid sample to end; the others are stopped"
+    "debate" Debate "" "arXiv:2305.14325" "writers see each other's programs and their test results, and write again"
+    "fusion" Fuse "" "arXiv:2510.00931" "one program made of the five best, kept if the reward model likes it better"
+};
+
+/// A method that cannot be.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MethodError {
+    /// There is no preset of that name.
+    #[error("there is no method {name:?}; `codescaler methods` lists them")]
+    Name {
+        /// The name.
+        name: String,
+    },
+    /// A parameter without a value, or one the method does not have, or one out of its bounds.
+    #[error("method {method}: {message}")]
+    Parameter {
+        /// The method.
+        method: String,
+        /// What is wrong with it.
+        message: String,
+    },
+}
+
+impl std::str::FromStr for Method {
+    type Err = MethodError;
+
+    fn from_str(text: &str) -> Result<Method, MethodError> {
+        let (name, set) = text.split_once(':').unwrap_or((text, ""));
+        let name = name.trim();
+        let preset = PRESETS
+            .iter()
+            .find(|preset| preset.name == name)
+            .ok_or_else(|| MethodError::Name { name: name.to_owned() })?;
+        let fail = |message: String| MethodError::Parameter { method: name.to_owned(), message };
+        let mut parameters = parameters(preset.set).map_err(fail)?;
+        parameters.extend(self::parameters(set).map_err(fail)?);
+        preset.family.with(parameters).map_err(fail)
+    }
+}
+
+/// `key=value;…` as JSON: numbers and truth values as such, all else as text.
+fn parameters(text: &str) -> Result<Map<String, Json>, String> {
+    let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+    parts
+        .map(|part| {
+            let (key, value) =
+                part.split_once('=').ok_or_else(|| format!("{part:?} is no key=value"))?;
+            let value = value.trim();
+            let json = match serde_json::from_str::<Json>(value) {
+                Ok(json @ (Json::Number(_) | Json::Bool(_) | Json::Null)) => json,
+                Ok(Json::String(_) | Json::Array(_) | Json::Object(_)) | Err(_) => {
+                    Json::String(value.to_owned())
+                }
+            };
+            Ok((key.trim().to_owned(), json))
+        })
+        .collect()
+}
+
+fn read<T: DeserializeOwned>(parameters: Map<String, Json>) -> Result<T, String> {
+    serde_json::from_value(Json::Object(parameters)).map_err(|error| error.to_string())
+}
+
+impl Family {
+    fn with(self, parameters: Map<String, Json>) -> Result<Method, String> {
+        let method = match self {
+            Family::BestOf => Method::BestOf(read(parameters)?),
+            Family::SStar => Method::SStar(read(parameters)?),
+            Family::Resample => Method::Resample(read(parameters)?),
+            Family::Evolve => Method::Evolve(read(parameters)?),
+            Family::Assess => Method::Assess(read(parameters)?),
+            Family::Choose => Method::Choose(read(parameters)?),
+            Family::Process => Method::Process(read(parameters)?),
+            Family::First => Method::First(read(parameters)?),
+            Family::Debate => Method::Debate(read(parameters)?),
+            Family::Fuse => Method::Fuse(read(parameters)?),
+        };
+        method.check()?;
+        Ok(method)
+    }
+}
+
+impl Method {
+    /// Asks, or chooses. Called again whenever something new is known.
+    ///
+    /// # Errors
+    /// [`Pending`](crate::Pending) while what it asked for is not known.
+    pub fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
+        match self {
+            Method::BestOf(method) => method.solve(ask),
+            Method::SStar(method) => method.solve(ask),
+            Method::Resample(method) => method.solve(ask),
+            Method::Evolve(method) => method.solve(ask),
+            Method::Assess(method) => method.solve(ask),
+            Method::Choose(method) => method.solve(ask),
+            Method::Process(method) => method.solve(ask),
+            Method::First(method) => method.solve(ask),
+            Method::Debate(method) => method.solve(ask),
+            Method::Fuse(method) => method.solve(ask),
+        }
+    }
+
+    /// The parameters, as JSON.
+    fn parameters(&self) -> Json {
+        fn json<T: Serialize>(method: &T) -> Json {
+            serde_json::to_value(method).expect("parameters are JSON")
+        }
+        match self {
+            Method::BestOf(method) => json(method),
+            Method::SStar(method) => json(method),
+            Method::Resample(method) => json(method),
+            Method::Evolve(method) => json(method),
+            Method::Assess(method) => json(method),
+            Method::Choose(method) => json(method),
+            Method::Process(method) => json(method),
+            Method::First(method) => json(method),
+            Method::Debate(method) => json(method),
+            Method::Fuse(method) => json(method),
+        }
+    }
+
+    /// Numbers that must not be zero, and bounds that keep a typing error from costing a fortune.
+    fn check(&self) -> Result<(), String> {
+        let Json::Object(parameters) = self.parameters() else { return Ok(()) };
+        for (key, value) in &parameters {
+            let must_be_positive = matches!(
+                key.as_str(),
+                "n" | "tokens_max" | "rounds" | "keep" | "panel" | "per_reply" | "enough"
+            );
+            if must_be_positive && value.as_u64() == Some(0) {
+                return Err(format!("{key} is at least 1"));
+            }
+            let is_temperature = key == "temperature";
+            if is_temperature && !value.as_f64().is_some_and(|t| (0.0..=2.0).contains(&t)) {
+                return Err("temperature is between 0 and 2".to_owned());
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Method {
+    /// All parameters, whatever preset they came from.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let family = match self {
+            Method::BestOf(_) => "best_of",
+            Method::SStar(_) => "sstar",
+            Method::Resample(_) => "resample",
+            Method::Evolve(_) => "evolve",
+            Method::Assess(_) => "assess",
+            Method::Choose(_) => "choose",
+            Method::Process(_) => "process",
+            Method::First(_) => "first",
+            Method::Debate(_) => "debate",
+            Method::Fuse(_) => "fuse",
+        };
+        f.write_str(family)?;
+        let Json::Object(parameters) = self.parameters() else { return Ok(()) };
+        for (at, (key, value)) in parameters.iter().enumerate() {
+            let separator = if at == 0 { ":" } else { ";" };
+            match value {
+                Json::String(text) => write!(f, "{separator}{key}={text}")?,
+                Json::Null | Json::Bool(_) | Json::Number(_) | Json::Array(_) | Json::Object(_) => {
+                    write!(f, "{separator}{key}={value}")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A program of a pool, where a sample has one.
+type Slot = Option<Digest>;

@@ -1,0 +1,62 @@
+//! FusioN (arXiv:2510.00931): one answer made of several. The paper reports that fusing fails on
+//! tasks with one exact answer, so a fused program has to earn its place: it joins the pool it was
+//! made of, and visible tests and the reward model choose.
+
+use codescaler::select::Rule;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Slot,
+    pool::{Outcome, Wanted, decide, drafts, evidence, sample, sampling},
+};
+use crate::{
+    ask::{Ask, Asked, Digest, all},
+    prompt::Prompt,
+};
+
+/// Fusion.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Fuse {
+    /// Samples.
+    pub n: u32,
+    /// The best of them, which are shown.
+    pub keep: u32,
+    /// Fused programs.
+    pub fused: u32,
+    /// Temperature.
+    pub temperature: f64,
+    /// Tokens of an answer.
+    pub tokens_max: u32,
+}
+
+impl Default for Fuse {
+    fn default() -> Fuse {
+        Fuse { n: 5, keep: 5, fused: 1, temperature: 0.7, tokens_max: 4096 }
+    }
+}
+
+impl Fuse {
+    pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
+        let sampling = sampling(self.temperature, self.tokens_max);
+        let mut pool: Vec<Slot> = drafts(ask, self.n, sampling)?;
+        let wanted = Wanted { visible: true, scores: true, ..Wanted::default() };
+        let found = evidence(ask, &pool, wanted)?;
+        let best = codescaler::select::select(&Rule::RmWithinPassing, &found, ask.seed("fuse"));
+        let order = best.map(|choice| choice.ranking.concat()).unwrap_or_default();
+        let mut of: Vec<Digest> = Vec::new();
+        for program in order.into_iter().filter_map(|at| pool[at]) {
+            if !of.contains(&program) {
+                of.push(program);
+            }
+        }
+        of.truncate(self.keep as usize);
+        // Of one program there is nothing to fuse.
+        if of.len() > 1 {
+            let prompt = Prompt::Fuse { of };
+            pool.extend(all((0..self.fused).map(|at| sample(ask, &prompt, sampling, at)))?);
+        }
+        let found = evidence(ask, &pool, wanted)?;
+        Ok(decide(ask, &Rule::RmWithinPassing, pool, &found))
+    }
+}

@@ -1,0 +1,63 @@
+//! Search over the development process (Ma et al., *SWE-Reasoner*, arXiv:2503.23803), at the level
+//! of one function: plans first, the best of them carried out, the best result kept. The paper
+//! scores plans by a trained process reward model, which is not published; here a plan is worth what
+//! its programs turn out to be worth: each plan gets one program, and the plans whose programs look
+//! best get the rest of the budget.
+
+use codescaler::select::Rule;
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Slot,
+    pool::{Outcome, Wanted, decide, evidence, sample, sampling},
+};
+use crate::{
+    ask::{Ask, Asked, Digest, all},
+    prompt::Prompt,
+};
+
+/// Plans, then programs.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Process {
+    /// Plans.
+    pub n: u32,
+    /// Plans that are carried on with.
+    pub keep: u32,
+    /// Programs of each of those.
+    pub rounds: u32,
+    /// Temperature.
+    pub temperature: f64,
+    /// Tokens of an answer.
+    pub tokens_max: u32,
+}
+
+impl Default for Process {
+    fn default() -> Process {
+        Process { n: 8, keep: 2, rounds: 4, temperature: 0.8, tokens_max: 4096 }
+    }
+}
+
+impl Process {
+    pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
+        let sampling = sampling(self.temperature, self.tokens_max);
+        let plans = all((0..self.n).map(|index| ask.chat(&Prompt::Plan, sampling, index)))?;
+        let plans: Vec<Digest> =
+            plans.into_iter().flatten().map(|reply| ask.keep(&reply.text)).collect();
+        let write = |ask: &mut Ask<'_>, plan: Digest, index: u32| {
+            sample(ask, &Prompt::Draft { plan: Some(plan) }, sampling, index)
+        };
+        let mut pool: Vec<Slot> = all(plans.iter().map(|&plan| write(ask, plan, 0)))?;
+        let wanted = Wanted { visible: true, scores: true, ..Wanted::default() };
+        let found = evidence(ask, &pool, wanted)?;
+        let order = codescaler::select::select(&Rule::RmWithinPassing, &found, ask.seed("plans"))
+            .map(|choice| choice.ranking.concat())
+            .unwrap_or_default();
+        let kept: Vec<Digest> =
+            order.into_iter().take(self.keep as usize).map(|at| plans[at]).collect();
+        let more = kept.iter().flat_map(|&plan| (1..self.rounds).map(move |index| (plan, index)));
+        pool.extend(all(more.map(|(plan, index)| write(ask, plan, index)))?);
+        let found = evidence(ask, &pool, wanted)?;
+        Ok(decide(ask, &Rule::RmWithinPassing, pool, &found))
+    }
+}

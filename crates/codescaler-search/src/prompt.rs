@@ -1,0 +1,499 @@
+//! What language models are told. The texts are plain files in `prompts/`, written for this
+//! project; a user may put others in their place.
+
+use std::collections::BTreeMap;
+
+use codescaler::{
+    execution::Verdict,
+    inputs::Input,
+    problem::{Entry, Problem, Test},
+    seed,
+};
+use minijinja::{Environment, UndefinedBehavior, value::Serde};
+use serde::Serialize;
+
+use crate::{
+    ask::{Cases, Cell, Digest, Known},
+    task::Task,
+};
+
+/// What a language model is asked to do. What it refers to stands in [`Known`] by fingerprints, so
+/// that a prompt is written out only when somebody is going to answer it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Prompt {
+    /// Write a program.
+    Draft {
+        /// A plan to follow.
+        plan: Option<Digest>,
+    },
+    /// Plan a program, without writing it.
+    Plan,
+    /// Correct the last of these programs, given what the visible tests said of each.
+    Debug {
+        /// Earlier attempts, oldest first.
+        rounds: Vec<Digest>,
+    },
+    /// Write inputs, knowing the problem alone.
+    Inputs {
+        /// How many.
+        count: u32,
+    },
+    /// Write inputs on which two programs differ.
+    Separate {
+        /// The programs.
+        pair: [Digest; 2],
+        /// How many.
+        count: u32,
+    },
+    /// Say which of two programs is right.
+    Judge {
+        /// The programs, in the order shown.
+        pair: [Digest; 2],
+        /// Inputs on which both were run; without them the code alone is judged.
+        inputs: Option<Digest>,
+    },
+    /// Write tests with expected outputs.
+    Tests {
+        /// A program to look at.
+        about: Option<Digest>,
+        /// How many.
+        count: u32,
+    },
+    /// Write a better program than these.
+    Improve {
+        /// The programs.
+        parents: Vec<Digest>,
+    },
+    /// Make one program of these.
+    Fuse {
+        /// The programs.
+        of: Vec<Digest>,
+    },
+    /// Write one's own program again, having seen those of others.
+    Debate {
+        /// One's own.
+        own: Digest,
+        /// Those of others.
+        others: Vec<Digest>,
+    },
+    /// Say whether a program is right, looking at one aspect.
+    Assess {
+        /// The program.
+        program: Digest,
+        /// What to look at.
+        perspective: &'static str,
+        /// What was found before.
+        notes: Vec<Digest>,
+    },
+    /// Execute a program in mind, and say whether it is right.
+    Trace {
+        /// The program.
+        program: Digest,
+    },
+    /// Choose one of these programs.
+    Choose {
+        /// The programs.
+        among: Vec<Digest>,
+        /// Lists of inputs on which all were run.
+        shown: Vec<Digest>,
+        /// Whether inputs may be asked for instead.
+        may_test: bool,
+    },
+}
+
+/// What kind of language model answers a prompt; each may be another one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Role {
+    /// Writes programs.
+    Generator,
+    /// Writes inputs and tests.
+    Tester,
+    /// Judges programs.
+    Judge,
+}
+
+impl Prompt {
+    /// Who answers it.
+    pub fn role(&self) -> Role {
+        match self {
+            Prompt::Draft { .. }
+            | Prompt::Plan
+            | Prompt::Debug { .. }
+            | Prompt::Improve { .. }
+            | Prompt::Fuse { .. }
+            | Prompt::Debate { .. } => Role::Generator,
+            Prompt::Inputs { .. } | Prompt::Separate { .. } | Prompt::Tests { .. } => Role::Tester,
+            Prompt::Judge { .. }
+            | Prompt::Assess { .. }
+            | Prompt::Trace { .. }
+            | Prompt::Choose { .. } => Role::Judge,
+        }
+    }
+
+    /// The file it is written in, without its ending.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Prompt::Draft { .. } => "draft",
+            Prompt::Plan => "plan",
+            Prompt::Debug { .. } => "debug",
+            Prompt::Inputs { .. } => "inputs",
+            Prompt::Separate { .. } => "separate",
+            Prompt::Judge { .. } => "judge",
+            Prompt::Tests { .. } => "tests",
+            Prompt::Improve { .. } => "improve",
+            Prompt::Fuse { .. } => "fuse",
+            Prompt::Debate { .. } => "debate",
+            Prompt::Assess { .. } => "assess",
+            Prompt::Trace { .. } => "trace",
+            Prompt::Choose { .. } => "choose",
+        }
+    }
+
+    /// The programs it shows, in order.
+    fn programs(&self) -> Vec<Digest> {
+        match self {
+            Prompt::Draft { .. } | Prompt::Plan | Prompt::Inputs { .. } => Vec::new(),
+            Prompt::Debug { rounds } => rounds.clone(),
+            Prompt::Separate { pair, .. } | Prompt::Judge { pair, .. } => pair.to_vec(),
+            Prompt::Tests { about, .. } => Vec::from_iter(*about),
+            Prompt::Improve { parents } => parents.clone(),
+            Prompt::Fuse { of } => of.clone(),
+            Prompt::Debate { own, others } => {
+                std::iter::once(*own).chain(others.iter().copied()).collect()
+            }
+            Prompt::Assess { program, .. } | Prompt::Trace { program } => vec![*program],
+            Prompt::Choose { among, .. } => among.clone(),
+        }
+    }
+
+    /// The lists of inputs whose outputs it shows.
+    fn shown(&self) -> Vec<Digest> {
+        match self {
+            Prompt::Judge { inputs, .. } => Vec::from_iter(*inputs),
+            Prompt::Choose { shown, .. } => shown.clone(),
+            Prompt::Draft { .. }
+            | Prompt::Plan
+            | Prompt::Debug { .. }
+            | Prompt::Inputs { .. }
+            | Prompt::Separate { .. }
+            | Prompt::Tests { .. }
+            | Prompt::Improve { .. }
+            | Prompt::Fuse { .. }
+            | Prompt::Debate { .. }
+            | Prompt::Assess { .. }
+            | Prompt::Trace { .. } => Vec::new(),
+        }
+    }
+}
+
+/// One turn of a conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Message {
+    /// Whose turn.
+    pub speaker: Speaker,
+    /// What is said.
+    pub text: String,
+}
+
+/// Who speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Speaker {
+    /// Whoever sets the language model up.
+    System,
+    /// Whoever asks.
+    User,
+}
+
+/// The texts of all prompts.
+pub struct Prompts {
+    environment: Environment<'static>,
+    /// The instruction that stands before each conversation, where there is one.
+    system: Option<String>,
+    fingerprint: String,
+}
+
+/// A text that is no prompt.
+#[derive(Debug, thiserror::Error)]
+pub enum PromptError {
+    /// There is no prompt of that name.
+    #[error("there is no prompt {name:?}; there are: {known}")]
+    Name {
+        /// The name.
+        name: String,
+        /// Those that there are.
+        known: String,
+    },
+    /// The template does not parse, or refers to what is not there.
+    #[error("prompt {name} is no template that can be filled")]
+    Template {
+        /// The prompt.
+        name: String,
+        /// What is wrong with it.
+        source: minijinja::Error,
+    },
+}
+
+macro_rules! texts {
+    ($($name:literal),* $(,)?) => {
+        &[$(($name, include_str!(concat!("../prompts/", $name, ".txt")))),*]
+    };
+}
+
+/// The texts in the box, by their names.
+const TEXTS: &[(&str, &str)] = texts![
+    "assess",
+    "choose",
+    "debate",
+    "debug",
+    "draft",
+    "form",
+    "fuse",
+    "improve",
+    "inputs",
+    "inputs_form",
+    "judge",
+    "plan",
+    "problem",
+    "separate",
+    "tests",
+    "trace",
+];
+
+/// The name under which a user may add an instruction that stands before every conversation.
+const SYSTEM: &str = "system";
+
+impl Prompts {
+    /// The texts in the box, with `others` in the place of those of the same name.
+    ///
+    /// # Errors
+    /// A name that no prompt has, or a text that is no template.
+    pub fn new(others: &BTreeMap<String, String>) -> Result<Prompts, PromptError> {
+        let mut texts: BTreeMap<&str, &str> = TEXTS.iter().copied().collect();
+        for (name, text) in others {
+            if name != SYSTEM && !texts.contains_key(name.as_str()) {
+                let known: Vec<&str> = texts.keys().copied().chain([SYSTEM]).collect();
+                return Err(PromptError::Name { name: name.clone(), known: known.join(" ") });
+            }
+            texts.insert(name, text);
+        }
+        let system = texts.remove(SYSTEM).map(|text| text.trim_end().to_owned());
+        let mut environment = Environment::new();
+        environment.set_undefined_behavior(UndefinedBehavior::Strict);
+        for (&name, &text) in &texts {
+            environment
+                .add_template_owned(name.to_owned(), text.trim_end().to_owned())
+                .map_err(|source| PromptError::Template { name: name.to_owned(), source })?;
+        }
+        let all = serde_json::to_vec(&(&texts, &system)).expect("texts are JSON");
+        let fingerprint = format!("{:016x}", seed::digest(&all));
+        Ok(Prompts { environment, system, fingerprint })
+    }
+
+    /// A fingerprint of all texts; stored with what they led to.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// The conversation.
+    ///
+    /// # Errors
+    /// When a user's template refers to what is not there.
+    pub fn render(
+        &self,
+        prompt: &Prompt,
+        task: &Task,
+        known: &Known,
+    ) -> Result<Vec<Message>, PromptError> {
+        let name = prompt.name();
+        let fail = |source| PromptError::Template { name: name.to_owned(), source };
+        let template = self.environment.get_template(name).map_err(fail)?;
+        let text = template.render(Serde(facts(prompt, task, known))).map_err(fail)?;
+        let system =
+            self.system.iter().map(|text| Message { speaker: Speaker::System, text: text.clone() });
+        Ok(system.chain([Message { speaker: Speaker::User, text }]).collect())
+    }
+}
+
+fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
+    let problem = task.problem();
+    let (form, class, name) = match &problem.entry {
+        Entry::Stdio => ("stdio", "", ""),
+        Entry::Function { name } => ("function", "", name.as_str()),
+        Entry::Method { class, name } => ("method", class.as_str(), name.as_str()),
+        Entry::Script => ("script", "", ""),
+    };
+    let (plan, perspective, notes, count, may_test) = match prompt {
+        Prompt::Draft { plan } => (plan.map(|plan| known.text(plan)), "", &[][..], 0, false),
+        Prompt::Assess { perspective, notes, .. } => (None, *perspective, &notes[..], 0, false),
+        Prompt::Inputs { count } | Prompt::Separate { count, .. } | Prompt::Tests { count, .. } => {
+            (None, "", &[][..], *count, false)
+        }
+        Prompt::Choose { may_test, .. } => (None, "", &[][..], 0, *may_test),
+        Prompt::Plan
+        | Prompt::Debug { .. }
+        | Prompt::Judge { .. }
+        | Prompt::Improve { .. }
+        | Prompt::Fuse { .. }
+        | Prompt::Debate { .. }
+        | Prompt::Trace { .. } => (None, "", &[][..], 0, false),
+    };
+    let programs: Vec<Shown<'_>> = prompt
+        .programs()
+        .into_iter()
+        .map(|program| Shown {
+            text: known.text(program),
+            feedback: feedback(
+                problem,
+                known.cells(program, Cases::Visible).map(|cells| &cells[..]),
+            ),
+        })
+        .collect();
+    let notes: Vec<&str> = notes.iter().map(|&note| known.text(note)).collect();
+    let cases: Vec<Case> = prompt
+        .shown()
+        .into_iter()
+        .flat_map(|inputs| cases(&prompt.programs(), inputs, known))
+        .collect();
+    Facts {
+        statement: &problem.statement,
+        starter: &problem.starter,
+        language: problem.language.name(),
+        form,
+        class,
+        name,
+        plan,
+        perspective,
+        notes,
+        count,
+        may_test,
+        programs,
+        cases,
+    }
+}
+
+/// Everything that a template may refer to; what a prompt does not have is empty.
+#[derive(Serialize)]
+struct Facts<'a> {
+    statement: &'a str,
+    starter: &'a str,
+    language: &'static str,
+    /// `stdio`, `function`, `method` or `script`.
+    form: &'static str,
+    class: &'a str,
+    name: &'a str,
+    plan: Option<&'a str>,
+    perspective: &'static str,
+    notes: Vec<&'a str>,
+    count: u32,
+    may_test: bool,
+    programs: Vec<Shown<'a>>,
+    cases: Vec<Case>,
+}
+
+/// A program as a template sees it.
+#[derive(Serialize)]
+struct Shown<'a> {
+    text: &'a str,
+    /// One line per visible test; empty where it was not run.
+    feedback: Vec<String>,
+}
+
+/// An input and what programs gave on it.
+#[derive(Serialize)]
+struct Case {
+    input: String,
+    outputs: Vec<String>,
+}
+
+fn cases(programs: &[Digest], inputs: Digest, known: &Known) -> Vec<Case> {
+    let rows: Vec<_> =
+        programs.iter().map(|&program| known.cells(program, Cases::Inputs(inputs))).collect();
+    let output = |cells: &Option<&std::sync::Arc<[Cell]>>, column: usize| {
+        cells.and_then(|cells| cells.get(column)).map_or_else(|| "(not run)".to_owned(), said)
+    };
+    known
+        .inputs(inputs)
+        .iter()
+        .enumerate()
+        .map(|(column, input)| Case {
+            input: shortened(&written(input)),
+            outputs: rows.iter().map(|row| output(row, column)).collect(),
+        })
+        .collect()
+}
+
+/// What came out, or what went wrong.
+fn said(cell: &Cell) -> String {
+    match cell.verdict {
+        Verdict::Pass | Verdict::WrongAnswer => cell.shown.clone(),
+        Verdict::TimeLimit => "(none: too slow)".to_owned(),
+        Verdict::RuntimeError
+        | Verdict::Crash
+        | Verdict::CompileError
+        | Verdict::MemoryLimit
+        | Verdict::OutputLimit
+        | Verdict::BadValue
+        | Verdict::SecurityViolation
+        | Verdict::ProtocolViolation
+        | Verdict::Skipped => {
+            format!("(none: {}) {}", cell.verdict, cell.shown).trim_end().to_owned()
+        }
+    }
+}
+
+/// What the visible tests said of a program, a line each.
+fn feedback(problem: &Problem, cells: Option<&[Cell]>) -> Vec<String> {
+    let tests = problem.tests.visible.iter().zip(cells.unwrap_or_default()).enumerate();
+    tests
+        .map(|(at, (test, cell))| {
+            let (input, expected) = match test {
+                Test::Stdio { stdin, stdout, .. } => (stdin.clone(), stdout.clone()),
+                Test::Call { args, expected, .. } => {
+                    (written(&Input::Args(args.clone())), expected.to_json().to_string())
+                }
+                Test::Script { code } => (code.clone(), String::new()),
+            };
+            let number = at + 1;
+            if cell.verdict == Verdict::Pass {
+                format!("Test {number}: right.")
+            } else if cell.verdict == Verdict::Skipped {
+                format!("Test {number}: not run.")
+            } else if expected.is_empty() {
+                format!("Test {number} fails: {}\n{}", shortened(&input), said(cell))
+            } else {
+                format!(
+                    "Test {number}, for the input:\n{}\nexpected:\n{}\nbut the program gives:\n{}",
+                    shortened(&input),
+                    shortened(&expected),
+                    said(cell)
+                )
+            }
+        })
+        .collect()
+}
+
+/// An input as text.
+fn written(input: &Input) -> String {
+    match input {
+        Input::Stdin(text) => text.trim_end().to_owned(),
+        Input::Args(args) => {
+            let args: Vec<String> = args.iter().map(|arg| arg.to_json().to_string()).collect();
+            args.join(", ")
+        }
+    }
+}
+
+/// The beginning and the end of a long text, without blanks at its end: what prompts show of it.
+pub fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 1000;
+    let text = text.trim_end();
+    let n_chars = text.chars().count();
+    if n_chars <= CHARS_MAX {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(CHARS_MAX / 2).collect();
+    let tail: String = text.chars().skip(n_chars - CHARS_MAX / 2).collect();
+    format!("{head} […] {tail}")
+}

@@ -1,0 +1,257 @@
+//! What each method asks and chooses.
+
+use expect_test::{Expect, expect};
+use proptest::prelude::*;
+
+use super::world::{INPUTS, Judge, World, chosen, output, play};
+use crate::{Budget, Method, PRESETS};
+
+/// The chosen program, what was asked, and the notes.
+#[track_caller]
+fn check(method: &str, world: &World, expected: &Expect) {
+    let (solved, asked) = play(method, world, Budget::default(), 0);
+    for order in 1..4 {
+        let again = play(method, world, Budget::default(), order);
+        assert_eq!((&again.0.outcome, &again.1), (&solved.outcome, &asked), "whatever comes first");
+    }
+    let asked: Vec<String> = asked.iter().map(|(what, n)| format!("{what} {n}")).collect();
+    let chosen = chosen(&solved).map_or("none".to_owned(), |program| program.to_string());
+    let notes = solved.outcome.notes.join("; ");
+    expected.assert_eq(&format!("{chosen} | {} | {notes}", asked.join(", ")));
+}
+
+#[test]
+fn best_of() {
+    let world = World::new(&[3, 0, 4, 4], 1);
+    check("sample", &world, &expect!["3 | draft 1 | "]);
+    check("codescaler:n=4", &world, &expect!["0 | draft 4, score 3 | "]);
+    check("codescaler_run:n=4", &world, &expect!["0 | draft 4, run visible 3, score 3 | "]);
+    check("output_vote:n=4", &world, &expect!["4 | draft 4, run inputs 3, run visible 3 | "]);
+    check(
+        "mbr_exec:n=4",
+        &world,
+        &expect!["4 | draft 4, inputs 1, run inputs 3, run visible 3 | "],
+    );
+    check(
+        "alphacode:n=4",
+        &world,
+        &expect!["4 | draft 4, inputs 1, run inputs 3, run visible 3 | "],
+    );
+    check(
+        "coderm:n=4;tests=4",
+        &world,
+        &expect![
+            "0 | draft 4, run tests 3, run visible 3, tests 4 | no generated test tells the candidates apart"
+        ],
+    );
+    check(
+        "cure:n=4;tests=2;per_reply=8",
+        &world,
+        &expect!["0 | draft 4, run tests 3, run visible 3, tests 2 | "],
+    );
+    check(
+        "codet:n=4;tests=1;per_reply=8",
+        &world,
+        &expect!["0 | draft 4, run tests 3, run visible 3, tests 1 | "],
+    );
+    check(
+        "b4:n=4;tests=1;per_reply=8",
+        &world,
+        &expect!["0 | draft 4, run tests 3, run visible 3, tests 1 | "],
+    );
+    check(
+        "r2e_hybrid:n=4;tests=1",
+        &world,
+        &expect!["0 | draft 4, run tests 3, run visible 3, score 3, tests 1 | "],
+    );
+    check("multi_temperature:n=4", &world, &expect!["4 | draft 4, run inputs 3, run visible 3 | "]);
+    // Nothing that needs a program has one.
+    let nobody = World { drafts: vec![None], ..world };
+    check(
+        "codescaler:n=2",
+        &nobody,
+        &expect!["none | draft 2 | abstained: no candidate has a valid program"],
+    );
+    check(
+        "coderm:n=2;tests=2",
+        &nobody,
+        &expect!["none | draft 2, tests 2 | abstained: no candidate has a valid program"],
+    );
+}
+
+#[test]
+fn sstar() {
+    // Programs 0 (right), 16 and 32 pass the visible tests 0 and 1; 3 fails both until debugged.
+    let world = World::new(&[16, 0, 32, 16], 2);
+    check(
+        "sstar:n=4",
+        &world,
+        &expect!["0 | draft 4, inputs 1, judge 6, run inputs 9, run visible 3, separate 3 | "],
+    );
+    check(
+        "sstar:n=4;released=true",
+        &world,
+        &expect!["0 | draft 4, inputs 1, judge 6, run inputs 9, run visible 3, separate 3 | "],
+    );
+    check(
+        "sstar:n=4;judge=code_only",
+        &world,
+        &expect!["0 | draft 4, inputs 1, judge 6, run inputs 3, run visible 3 | "],
+    );
+    check(
+        "sstar:n=4;judge=agreement",
+        &world,
+        &expect!["16 | draft 4, inputs 1, run inputs 3, run visible 3 | "],
+    );
+    check(
+        "sstar_scored:n=4",
+        &world,
+        &expect!["0 | draft 4, run inputs 3, run visible 3, score 3 | "],
+    );
+    check("self_debug:n=4", &world, &expect!["0 | draft 4, run visible 3 | "]);
+}
+
+#[test]
+fn sstar_in_trouble() {
+    let world = World::new(&[16, 0, 32, 16], 2);
+    let debugging =
+        World { drafts: vec![Some(3), Some(2), None], debugged: |k| k >> 1, ..world.clone() };
+    check("sstar:n=3", &debugging, &expect!["0 | debug 4, draft 3, run visible 4 | "]);
+    check(
+        "sstar:n=3;rounds=2",
+        &debugging,
+        &expect![
+            "2 | debug 2, draft 3, run visible 3 | unverified: no candidate passes every visible test"
+        ],
+    );
+    check(
+        "sstar:n=3;context=last;released=true",
+        &debugging,
+        &expect!["0 | debug 4, draft 3, run visible 4 | "],
+    );
+    check(
+        "sstar:n=4",
+        &World { judge: Judge::First, ..world.clone() },
+        &expect![
+            "16 | draft 4, inputs 1, judge 6, run inputs 9, run visible 3, separate 3 | the judge preferred the same place in both orders in 3 of 3 pairs"
+        ],
+    );
+    check(
+        "sstar:n=4",
+        &World { judge: Judge::Mute, ..world.clone() },
+        &expect![
+            "16 | draft 4, inputs 1, judge 6, run inputs 9, run visible 3, separate 3 | the judge gave no verdict in 3 of 3 pairs"
+        ],
+    );
+    check(
+        "sstar:n=4",
+        &World { blind: Vec::new(), ..world.clone() },
+        &expect!["0 | draft 4, inputs 1, judge 6, run inputs 6, run visible 3, separate 3 | "],
+    );
+    check(
+        "sstar:n=4",
+        &World { visible: 0, ..world.clone() },
+        &expect!["0 | draft 4, inputs 1, judge 6, run inputs 9, separate 3 | "],
+    );
+    check(
+        "sstar:n=2",
+        &World { drafts: vec![None], ..world },
+        &expect!["none | draft 2 | abstained: no sample has a valid program"],
+    );
+}
+
+#[test]
+fn the_others() {
+    let world = World::new(&[1, 4, 0, 8], 1);
+    check("resample", &world, &expect!["4 | draft 2, run visible 2 | accepted at attempt 2"]);
+    check(
+        "resample:n=1",
+        &world,
+        &expect!["none | draft 1, run visible 1 | abstained: none of 1 attempts was accepted"],
+    );
+    check(
+        "resample:n=1;abstain=false",
+        &world,
+        &expect!["1 | draft 1, run visible 1 | unverified: none of 1 attempts was accepted"],
+    );
+    check(
+        "resample:score_min=-0.5",
+        &world,
+        &expect!["0 | draft 3, run visible 3, score 2 | accepted at attempt 3"],
+    );
+    check(
+        "evoscale:n=2;rounds=3",
+        &World { debugged: |k| k & (k - 1), ..World::new(&[7, 6], 1) },
+        &expect!["0 | draft 2, improve 4, run visible 4, score 4 | "],
+    );
+    check(
+        "mcts_judge",
+        &world,
+        &expect!["0 | assess 66, draft 4, trace 4 | the judge agrees in 100 % of its lines"],
+    );
+    check(
+        "mcts_judge_run",
+        &world,
+        &expect!["0 | assess 66, draft 4, run visible 4 | the judge agrees in 100 % of its lines"],
+    );
+    check(
+        "codemonkeys:n=4",
+        &world,
+        &expect!["0 | choose 2, draft 4, run inputs 3, run tests 3, run visible 4, tests 4 | "],
+    );
+    check("trae:n=4", &world, &expect!["0 | choose 6, draft 4, run visible 4 | "]);
+    check("trae:n=4;keep=2;panel=3", &world, &expect!["0 | choose 4, draft 4, run visible 4 | "]);
+    check("process_beam:n=4", &world, &expect!["0 | draft 10, plan 4, run visible 4, score 4 | "]);
+    check("debate", &world, &expect!["0 | debate 6, draft 3, run inputs 1, run visible 3 | "]);
+    check(
+        "fusion:n=3",
+        &World::new(&[6, 5, 12], 1),
+        &expect!["4 | draft 3, fuse 1, run visible 4, score 4 | "],
+    );
+}
+
+#[test]
+fn every_preset_is_a_method_that_writes_itself_down() {
+    for preset in PRESETS {
+        let method: Method = preset.name.parse().unwrap();
+        assert!(!preset.about.is_empty());
+        let (family, parameters) =
+            method.to_string().split_once(':').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+        let preset = PRESETS
+            .iter()
+            .find(|p| p.name.parse::<Method>().unwrap().to_string().starts_with(&family))
+            .unwrap();
+        assert_eq!(format!("{}:{parameters}", preset.name).parse::<Method>().unwrap(), method);
+    }
+    let said = |text: &str| text.parse::<Method>().unwrap_err().to_string();
+    expect![[r#"
+        there is no method "best"; `codescaler methods` lists them
+        method sstar: "n" is no key=value
+        method sstar: unknown field `m`, expected one of `n`, `rounds`, `context`, `temperature`, `tokens_max`, `inputs`, `inputs_max`, `separating`, `judge`, `released`
+        method sstar: n is at least 1
+        method codescaler: temperature is between 0 and 2
+        method cure: unknown rule "best"; the rules are first, random, shortest, longest, public_filter, max_pass, max_pass_consistency, codet, b4, mbr_exec, alphacode_clusters, output_vote, rm_argmax, rm_within_passing, hybrid_lexi, weighted_verifiers"#]]
+    .assert_eq(&["best", "sstar:n", "sstar:m=1", "sstar:n=0", "codescaler:temperature=3", "cure:rule=best"].map(said).join("\n"));
+}
+
+/// What S* chooses with a perfect judge, by its definition: a right program that passes the visible
+/// tests, where there is one; at most three answers per pair of behaviours.
+#[test]
+fn with_a_perfect_judge_sstar_reaches_coverage() {
+    proptest!(|(drafts in proptest::collection::vec(prop_oneof![Just(0_u32), 0..256_u32], 1..7), visible in 0..4_i64)| {
+        let world = World::new(&drafts, visible);
+        let (solved, asked) = play(&format!("sstar:n={};rounds=1", drafts.len()), &world, Budget::default(), 0);
+        let passes = |k: u32| (0..visible).all(|x| output(k, x) == x);
+        if drafts.contains(&0) {
+            prop_assert_eq!(chosen(&solved), Some(0));
+        } else if drafts.iter().any(|&k| passes(k)) {
+            prop_assert!(passes(chosen(&solved).unwrap()));
+        }
+        let mut behaviours: Vec<Vec<i64>> = drafts.iter().filter(|&&k| passes(k)).map(|&k| (0..INPUTS).map(|x| output(k, x)).collect()).collect();
+        behaviours.sort();
+        behaviours.dedup();
+        let pairs = u32::try_from(behaviours.len() * (behaviours.len().max(1) - 1) / 2).unwrap();
+        let answers = asked.get("separate").copied().unwrap_or(0) + asked.get("judge").copied().unwrap_or(0);
+        prop_assert!(answers <= 3 * pairs, "{} answers for {} pairs", answers, pairs);
+    });
+}

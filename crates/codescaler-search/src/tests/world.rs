@@ -1,0 +1,273 @@
+//! A world in which the right answer to `f(x)` is `x`, and program `k` is wrong where bit `x` of `k`
+//! is set. Program 0 is right. Language models are scripts over it.
+
+use std::collections::BTreeMap;
+
+use codescaler::{
+    check::Check,
+    execution::Verdict,
+    inputs::Input,
+    language::Language,
+    problem::{Entry, Limits, Meta, Problem, Test, Tests},
+    record::Extra,
+    score::Score,
+    seed::{Rng, digest},
+    value::Value,
+};
+
+use crate::{
+    Answer, Budget, Cases, Cell, Cost, Desk, Engine, Known, Method, Prompt, Question, Reply, Role,
+    Solved, Task, Worker,
+};
+
+/// Inputs are `0..INPUTS`.
+pub(super) const INPUTS: i64 = 8;
+
+#[derive(Clone, Debug)]
+pub(super) struct World {
+    /// What the i-th draft is; `None` is an answer without a program.
+    pub drafts: Vec<Option<u32>>,
+    /// How many visible tests there are: inputs from 0 on.
+    pub visible: i64,
+    /// What debugging makes of a program.
+    pub debugged: fn(u32) -> u32,
+    /// What a judge says of two programs.
+    pub judge: Judge,
+    /// Inputs that the blind test writer thinks of.
+    pub blind: Vec<i64>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Judge {
+    /// Prefers the right one.
+    Perfect,
+    /// Prefers what it sees first.
+    First,
+    /// Says nothing.
+    Mute,
+}
+
+pub(super) fn problem(visible: i64) -> Problem {
+    let test = |x: i64| Test::Call {
+        args: vec![Value::Int(x)],
+        expected: Value::Int(x),
+        check: Check::CALL,
+    };
+    Problem {
+        id: "p".to_owned(),
+        statement: "Give back the number.".to_owned(),
+        starter: String::new(),
+        prelude: String::new(),
+        language: Language::Python,
+        entry: Entry::Function { name: "f".to_owned() },
+        tests: Tests { visible: (0..visible).map(test).collect(), hidden: vec![test(99)] },
+        limits: Limits::default(),
+        meta: Meta::default(),
+        extra: Extra::new(),
+    }
+}
+
+pub(super) fn text(program: u32) -> String {
+    format!("program {program}")
+}
+
+pub(super) fn number(text: &str) -> u32 {
+    text.strip_prefix("program ")
+        .and_then(|rest| rest.parse().ok())
+        .expect("a program of this world")
+}
+
+/// What a program gives.
+pub(super) fn output(program: u32, x: i64) -> i64 {
+    if program >> x & 1 == 1 { 100 + i64::from(program) } else { x }
+}
+
+impl World {
+    pub(super) fn new(drafts: &[u32], visible: i64) -> World {
+        World {
+            drafts: drafts.iter().copied().map(Some).collect(),
+            visible,
+            debugged: |program| program,
+            judge: Judge::Perfect,
+            blind: (0..INPUTS).collect(),
+        }
+    }
+
+    fn cell(&self, program: u32, input: &Input, expected: Option<&Value>) -> Cell {
+        let Input::Args(args) = input else { panic!("calls only") };
+        let [Value::Int(x)] = args[..] else { panic!("one number") };
+        let output = output(program, x);
+        let is_right = expected.is_none_or(|expected| *expected == Value::Int(output));
+        Cell {
+            verdict: if is_right { Verdict::Pass } else { Verdict::WrongAnswer },
+            output: Some(digest(&output.to_le_bytes())),
+            shown: output.to_string(),
+        }
+    }
+
+    fn run(&self, known: &Known, program: u32, cases: Cases, task: &Task) -> Answer {
+        let of = |test: &Test| match test {
+            Test::Call { args, expected, .. } => {
+                self.cell(program, &Input::Args(args.clone()), Some(expected))
+            }
+            Test::Stdio { .. } | Test::Script { .. } => panic!("calls only"),
+        };
+        let cells: Vec<Cell> = match cases {
+            Cases::Visible => task.problem().tests.visible.iter().map(of).collect(),
+            Cases::Tests(tests) => known.tests(tests).iter().map(of).collect(),
+            Cases::Inputs(inputs) => {
+                known.inputs(inputs).iter().map(|input| self.cell(program, input, None)).collect()
+            }
+        };
+        Answer::Run(cells.into())
+    }
+
+    /// What a language model writes.
+    fn write(&self, known: &Known, prompt: &Prompt, index: u32) -> Reply {
+        let number = |digest| number(known.text(digest));
+        let program = |program: Option<u32>| Reply {
+            program: program.map(text),
+            is_whole: true,
+            tokens: 10,
+            ..Reply::default()
+        };
+        let said = |text: String| Reply { text, is_whole: true, tokens: 10, ..Reply::default() };
+        let drafted = || self.drafts[index as usize % self.drafts.len()];
+        match prompt {
+            Prompt::Draft { .. } => program(drafted()),
+            Prompt::Plan => said(format!("plan {index}")),
+            Prompt::Debug { rounds } => {
+                program(rounds.last().map(|last| (self.debugged)(number(*last))))
+            }
+            Prompt::Improve { parents } => {
+                program(parents.first().map(|p| (self.debugged)(number(*p))))
+            }
+            Prompt::Fuse { of } => program(of.iter().map(|p| number(*p)).reduce(|a, b| a & b)),
+            Prompt::Debate { own, others } => {
+                program(others.iter().map(|p| number(*p)).chain([number(*own)]).min())
+            }
+            Prompt::Inputs { .. } => {
+                said(format!("{:?}", self.blind.iter().map(|x| [x]).collect::<Vec<_>>()))
+            }
+            Prompt::Separate { pair, count } => {
+                let [a, b] = pair.map(number);
+                let differ = (0..INPUTS).filter(|&x| output(a, x) != output(b, x));
+                said(format!("{:?}", differ.take(*count as usize).map(|x| [x]).collect::<Vec<_>>()))
+            }
+            Prompt::Tests { .. } => {
+                let tests: Vec<String> = (0..INPUTS)
+                    .map(|x| format!("{{\"args\": [{x}], \"expected\": {x}}}"))
+                    .collect();
+                said(format!("[{}]", tests.join(", ")))
+            }
+            Prompt::Judge { pair, .. } => said(match (self.judge, pair.map(number)) {
+                (Judge::Mute, _) => "I cannot say.".to_owned(),
+                (Judge::Perfect, [a, b]) if a == b => "Answer: equal".to_owned(),
+                (Judge::First, _) | (Judge::Perfect, [0, _]) => "Answer: first".to_owned(),
+                (Judge::Perfect, [_, 0]) => "Answer: second".to_owned(),
+                (Judge::Perfect, _) => "Answer: equal".to_owned(),
+            }),
+            Prompt::Assess { program, .. } | Prompt::Trace { program } => {
+                said(format!("Answer: {}", if number(*program) == 0 { "yes" } else { "no" }))
+            }
+            Prompt::Choose { among, shown, may_test } => {
+                match among.iter().position(|p| number(*p) == 0) {
+                    _ if *may_test && shown.is_empty() => said("[[1], [2]]".to_owned()),
+                    Some(at) => said(format!("Answer: {}", at + 1)),
+                    None => said("Answer: 1".to_owned()),
+                }
+            }
+        }
+    }
+
+    pub(super) fn answer(&self, task: &Task, known: &Known, question: &Question) -> (Answer, Cost) {
+        match question {
+            Question::Chat(chat) => {
+                let reply = self.write(known, &chat.prompt, chat.index);
+                let cost = Cost { samples: 1, tokens_out: reply.tokens, ..Cost::default() };
+                (Answer::Reply(reply.into()), cost)
+            }
+            Question::Run { program, cases } => {
+                let program = number(known.text(*program));
+                let cost = Cost { executions: 1, ..Cost::default() };
+                (self.run(known, program, *cases, task), cost)
+            }
+            Question::Score { program } => {
+                let bugs = number(known.text(*program)).count_ones();
+                let score = Score::try_from(-(bugs as f32)).expect("it is finite");
+                (Answer::Score(Some(score)), Cost { scores: 1, ..Cost::default() })
+            }
+        }
+    }
+}
+
+/// What was asked, by the name of the prompt or the kind of question.
+pub(super) type Asked = BTreeMap<&'static str, u32>;
+
+/// Remembers nothing.
+pub(super) struct Fresh;
+
+impl Desk for Fresh {
+    fn recall(&mut self, _: &Task, _: &Known, _: &Question) -> Option<(Answer, Cost)> {
+        None
+    }
+
+    fn cost_max(&mut self, _: &Task, _: &Known, question: &Question) -> Cost {
+        match question {
+            Question::Chat(_) => Cost { samples: 1, tokens_out: 10, ..Cost::default() },
+            Question::Run { .. } => Cost { executions: 1, ..Cost::default() },
+            Question::Score { .. } => Cost { scores: 1, ..Cost::default() },
+        }
+    }
+}
+
+pub(super) const WORKERS: [Worker; 5] = [
+    Worker::LanguageModel(Role::Generator),
+    Worker::LanguageModel(Role::Tester),
+    Worker::LanguageModel(Role::Judge),
+    Worker::Sandbox,
+    Worker::RewardModel,
+];
+
+/// Plays a method in a world; `order` decides in which order answers come.
+pub(super) fn play(method: &str, world: &World, each: Budget, order: u64) -> (Solved, Asked) {
+    let method: Method = method.parse().expect("a method");
+    let tasks = vec![Task::of(&problem(world.visible))];
+    let mut engine = Engine::new(method, tasks, (each, Budget::default()), 7);
+    let mut rng = Rng::new(order);
+    let mut asked = Asked::new();
+    let mut open = Vec::new();
+    loop {
+        while let Some(work) = engine.next(&WORKERS, &mut Fresh) {
+            *asked.entry(kind(&work.question)).or_default() += 1;
+            open.push(work);
+        }
+        if open.is_empty() {
+            break;
+        }
+        let at = usize::try_from(rng.below(open.len() as u64)).expect("small");
+        let work = open.swap_remove(at);
+        let (answer, cost) =
+            world.answer(engine.task(work.problem), engine.known(work.problem), &work.question);
+        engine.answer(work.ticket, answer, cost);
+    }
+    assert!(engine.is_done(), "nothing is open, so it is solved");
+    let solved = engine.solved().swap_remove(0);
+    (solved, asked)
+}
+
+pub(super) fn kind(question: &Question) -> &'static str {
+    match question {
+        Question::Chat(chat) => chat.prompt.name(),
+        Question::Run { cases: Cases::Visible, .. } => "run visible",
+        Question::Run { cases: Cases::Inputs(_), .. } => "run inputs",
+        Question::Run { cases: Cases::Tests(_), .. } => "run tests",
+        Question::Score { .. } => "score",
+    }
+}
+
+/// The number of the program that was chosen.
+pub(super) fn chosen(solved: &Solved) -> Option<u32> {
+    let program = solved.outcome.program()?;
+    (0..1 << INPUTS).find(|&k| digest(text(k).as_bytes()) == program)
+}
