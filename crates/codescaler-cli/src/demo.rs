@@ -278,7 +278,7 @@ impl Costs {
         match (score, visible) {
             (Some((_, score)), Some((_, visible))) => format!(
                 "Scoring a program took {score:.2} ms of CPU, running its visible tests {visible:.2} ms, \
-                 {:.0} times as much.",
+                 {:.1} times as much.",
                 visible / score
             ),
             (Some(_) | None, _) => String::new(),

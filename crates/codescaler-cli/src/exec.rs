@@ -101,7 +101,8 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    fn of(self, limits: Limits) -> Limits {
+    /// The problem's limits, with these in their place.
+    pub(crate) fn of(self, limits: Limits) -> Limits {
         let or = |chosen: Option<NonZeroU64>, given| chosen.map_or(given, NonZeroU64::get);
         Limits {
             cpu_ms_max: or(self.cpu_ms_max, limits.cpu_ms_max),

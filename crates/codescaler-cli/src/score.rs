@@ -5,12 +5,13 @@ mod linear;
 
 use std::path::{Path, PathBuf};
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use codescaler::{
     record::{Extra, Header},
     score::{Score, Scored},
 };
 use codescaler_extract::Policy;
+use codescaler_nn::Directory;
 use serde_json::json;
 
 pub(crate) use self::{
@@ -33,30 +34,58 @@ pub(crate) enum Scorer {
     Linear(Linear),
     /// A transformer.
     Decoder(Box<decoder::Decoder>),
+    /// Both in the box.
+    Joint(Box<decoder::Decoder>, Linear),
 }
+
+/// How much a point of each score in the box adds to the joint score, in log-odds of being right:
+/// their scales by `eval calibrate` on LiveCodeBench's validation problems, 0.576 and 0.191, of which
+/// the linear one counts twice (docs/reward-model.md).
+const JOINT_DECODER: f32 = 0.576 / 3.0;
+const JOINT_LINEAR: f32 = 0.191 * 2.0 / 3.0;
 
 /// Which reward model scores.
 #[derive(Args)]
 pub(crate) struct ScorerOptions {
     /// A Hugging Face directory (Qwen2, Qwen3 or Llama 3 with one score), or a file made by
-    /// `codescaler train reward --kind linear`; without it, the linear reward model in the box.
+    /// `codescaler train reward --kind linear`, in place of a reward model in the box.
     #[arg(long)]
     reward_model: Option<PathBuf>,
+    /// Which reward model in the box.
+    #[arg(long, value_enum, default_value_t = InTheBox::Joint, conflicts_with = "reward_model")]
+    scorer: InTheBox,
     #[command(flatten)]
     decoder: decoder::DecoderOptions,
+}
+
+/// A reward model that comes with the program.
+#[derive(Clone, Copy, ValueEnum)]
+enum InTheBox {
+    /// Both: a mean of their log-odds.
+    Joint,
+    /// The decoder alone: it reads problem and program (docs/reward-model.md).
+    Decoder,
+    /// The linear one alone: it reads the form of the program, and is much faster (docs/linear.md).
+    Linear,
 }
 
 impl ScorerOptions {
     /// The reward model that was asked for.
     pub(crate) fn open(&self) -> Result<Scorer, Failure> {
-        match self.reward_model.as_deref() {
-            Some(dir) if dir.is_dir() => {
-                Ok(Scorer::Decoder(Box::new(decoder::Decoder::open(dir, &self.decoder)?)))
+        let load = |directory| Ok(Box::new(decoder::Decoder::open(directory, &self.decoder)?));
+        let decoder = |directory| load(directory).map(Scorer::Decoder);
+        let linear = |path| {
+            self.decoder.expect_none()?;
+            Ok(Scorer::Linear(Linear::open(path)?))
+        };
+        match (self.reward_model.as_deref(), self.scorer) {
+            (Some(dir), _) if dir.is_dir() => decoder(Directory::Disk(dir)),
+            (Some(file), _) => linear(Some(file)),
+            (None, InTheBox::Joint) => {
+                Ok(Scorer::Joint(load(decoder::IN_THE_BOX)?, Linear::open(None)?))
             }
-            path => {
-                self.decoder.expect_none()?;
-                Ok(Scorer::Linear(Linear::open(path)?))
-            }
+            (None, InTheBox::Decoder) => decoder(decoder::IN_THE_BOX),
+            (None, InTheBox::Linear) => linear(None),
         }
     }
 }
@@ -66,13 +95,7 @@ impl Scorer {
         match self {
             Scorer::Linear(_) => "linear",
             Scorer::Decoder(_) => "decoder",
-        }
-    }
-
-    fn fingerprint(&self) -> &str {
-        match self {
-            Scorer::Linear(linear) => linear.fingerprint(),
-            Scorer::Decoder(decoder) => decoder.fingerprint(),
+            Scorer::Joint(..) => "joint",
         }
     }
 
@@ -85,6 +108,14 @@ impl Scorer {
                 ("policy".to_owned(), json!(policy.to_string())),
             ]),
             Scorer::Decoder(decoder) => decoder.provenance(policy),
+            Scorer::Joint(decoder, linear) => {
+                let mut provenance = decoder.provenance(policy);
+                let weights = [decoder.fingerprint(), linear.fingerprint()];
+                provenance.insert("scorer".to_owned(), json!("joint"));
+                provenance.insert("weights".to_owned(), json!(weights));
+                provenance.insert("shares".to_owned(), json!([JOINT_DECODER, JOINT_LINEAR]));
+                provenance
+            }
         }
     }
 
@@ -107,8 +138,23 @@ impl Scorer {
                 Ok(())
             }
             Scorer::Decoder(decoder) => decoder.score_batch(batch, policy, emit),
+            Scorer::Joint(decoder, linear) => {
+                let mut others = linear.read(batch, policy).into_iter();
+                decoder.score_batch(batch, policy, &mut |scored| {
+                    let other = others.next().and_then(Result::ok).map(|(_, score)| score);
+                    emit(Scored {
+                        score: scored.score.and_then(|score| joint(score, other?)),
+                        ..scored
+                    })
+                })
+            }
         }
     }
+}
+
+/// The mean of two log-odds, the linear one's counted twice.
+fn joint(decoder: Score, linear: Score) -> Option<Score> {
+    Score::try_from(JOINT_DECODER * decoder.get() + JOINT_LINEAR * linear.get()).ok()
 }
 
 fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scored {
@@ -126,8 +172,8 @@ fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scor
 /// Score candidates with a reward model, without running them.
 ///
 /// A score is a raw logit, comparable only within one problem. A candidate without a valid
-/// program gets no score but the reason. The reward model is the linear one in the box, or any in a
-/// Hugging Face directory, such as the published ones of CodeScaler and Skywork.
+/// program gets no score but the reason. The reward model is the small decoder in the box, or any
+/// in a Hugging Face directory, such as the published ones of CodeScaler and Skywork.
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
@@ -193,7 +239,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let progress = progress.unwrap_or_default();
     let mut outcome = Outcome::done(json!({
         "verb": "score", "out": options.out, "scorer": scorer.name(),
-        "weights": scorer.fingerprint(), "found": progress.found, "made": progress.made,
+        "weights": scorer.provenance(options.policy)["weights"], "found": progress.found, "made": progress.made,
         "scored": tally.scored, "without_program": tally.without_program,
         "too_long": tally.too_long, "trimmed": tally.trimmed,
     }));

@@ -9,7 +9,7 @@ mod workers;
 use std::{
     collections::BTreeMap,
     fs,
-    num::NonZeroU64,
+    num::{NonZeroU32, NonZeroU64},
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -22,7 +22,9 @@ use codescaler::{
 };
 use codescaler_extract::Policy;
 use codescaler_sandbox::Sandbox;
-use codescaler_search::{Budget, Cost, Engine, Method, Prompts, Refusal, Solved, Task};
+use codescaler_search::{
+    Budget, Cases, Cost, Digest, Engine, Method, Prompts, Refusal, Solved, Task, allocate,
+};
 use serde_json::json;
 
 use self::{
@@ -32,7 +34,7 @@ use self::{
     workers::bare,
 };
 use crate::{
-    exec::SandboxOptions,
+    exec::{Bounds, SandboxOptions},
     failure::{Failure, Outcome},
     files::{Problems, fingerprint, write_rows},
     rundir::RunDir,
@@ -79,8 +81,15 @@ pub(crate) struct Options {
     seed: u64,
     #[command(flatten)]
     endpoints: EndpointOptions,
+    /// For methods with a test writer: so many answers of it per problem on average, more where
+    /// they help more (CodeRM, arXiv:2501.01054). How hard a problem is, is told by the share of its
+    /// samples that pass the visible tests.
+    #[arg(long)]
+    tests_on_average: Option<NonZeroU32>,
     #[command(flatten)]
     budget: BudgetOptions,
+    #[command(flatten)]
+    bounds: Bounds,
     #[command(flatten)]
     scorer: ScorerOptions,
     #[command(flatten)]
@@ -138,8 +147,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let plan = json!({
         "verb": "solve", "version": env!("CARGO_PKG_VERSION"), "commit": env!("CODESCALER_COMMIT"),
         "method": options.method.to_string(), "seed": options.seed,
+        "tests_on_average": options.tests_on_average,
         "problems": fingerprint(&options.problems)?, "writers": writers.described(),
-        "prompts": prompts.fingerprint(), "policy": options.policy.to_string(),
+        "prompts": prompts.fingerprint(), "bounds": format!("{:?}", options.bounds), "policy": options.policy.to_string(),
         "scorer": scorer.provenance(options.policy),
         "protection": sandbox.protection().level().to_string(),
     });
@@ -151,6 +161,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         writers,
         sandbox: &sandbox,
         slots: options.sandbox.slots(),
+        bounds: options.bounds,
         scorer: &scorer,
         prompts,
         policy: options.policy,
@@ -161,8 +172,12 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
             .map(|seconds| Instant::now() + Duration::from_secs(seconds.get())),
     };
     let tasks: Vec<Task> = problems.iter().map(Task::of).collect();
-    let mut engine =
-        Engine::new(options.method.clone(), tasks.clone(), options.budget.budgets(), options.seed);
+    let methods = match options.tests_on_average {
+        None => vec![options.method.clone(); tasks.len()],
+        Some(average) => allocated(&crew, options, (&tasks, &mut answers), average.get())?,
+    };
+    let searches = tasks.iter().cloned().zip(methods).collect();
+    let mut engine = Engine::new(searches, options.budget.budgets(), options.seed);
     let bar = terminal.progress("solve", tasks.len() as u64, 0);
     let mut written = BTreeMap::new();
     run.stage("solve", || {
@@ -181,6 +196,44 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let selections = written.values().map(|written| &written.selection);
     write_records(&run.path("selections.jsonl"), provenance, selections)?;
     report(terminal, options, &written, engine.spent())
+}
+
+/// The method with a number of tests for each problem, as it pays: every problem gets a first
+/// fourth of the average, whose answers are kept, and then what is left goes where it gains most.
+fn allocated(
+    crew: &Crew<'_>,
+    options: &Options,
+    (tasks, answers): (&[Task], &mut Answers),
+    average: u32,
+) -> Result<Vec<Method>, Failure> {
+    let first = average.div_ceil(4);
+    let with = |tests: u32| {
+        options.method.with_tests(tests).ok_or_else(|| {
+            Failure::input(format!(
+                "--tests-on-average is for methods with a test writer that a vote follows, such as \
+                 coderm; {} is none",
+                options.method
+            ))
+        })
+    };
+    let probe = with(first)?;
+    let searches = tasks.iter().map(|task| (task.clone(), probe.clone())).collect();
+    let mut engine = Engine::new(searches, options.budget.budgets(), options.seed);
+    let mut rates = vec![0.0; tasks.len()];
+    crew::work(crew, &mut engine, (tasks, answers), &mut |engine, solved| {
+        let known = engine.known(solved.problem);
+        let passes = |slot: &Option<Digest>| {
+            let cells = slot.and_then(|program| known.cells(program, Cases::Visible));
+            cells.is_some_and(|cells| cells.iter().all(|cell| cell.verdict.passed() == Some(true)))
+        };
+        let candidates = &solved.outcome.candidates;
+        let passing = candidates.iter().filter(|slot| passes(slot)).count();
+        rates[solved.problem] = passing as f64 / candidates.len().max(1) as f64;
+        Ok(())
+    })?;
+    let budget = u64::from(average) * tasks.len() as u64;
+    let given = allocate(&rates, budget, (u64::from(first), u64::from(average) * 8));
+    given.into_iter().map(|tests| with(u32::try_from(tests).unwrap_or(u32::MAX))).collect()
 }
 
 /// What is written of a solved problem.
@@ -323,6 +376,7 @@ pub(crate) type Recorded<'a> = BTreeMap<&'a str, Vec<Candidate>>;
 pub(crate) struct Replay<'a> {
     scorer: &'a Scorer,
     sandbox: &'a Sandbox,
+    bounds: Bounds,
     policy: Policy,
     answers: Answers,
 }
@@ -331,7 +385,7 @@ impl<'a> Replay<'a> {
     /// Answers are kept in the file, if there is one.
     pub(crate) fn new(
         scorer: &'a Scorer,
-        sandbox: &'a Sandbox,
+        (sandbox, bounds): (&'a Sandbox, Bounds),
         policy: Policy,
         answers: Option<&Path>,
     ) -> Result<Replay<'a>, Failure> {
@@ -339,7 +393,7 @@ impl<'a> Replay<'a> {
             Some(path) => Answers::open(path)?,
             None => Answers::in_memory(),
         };
-        Ok(Replay { scorer, sandbox, policy, answers })
+        Ok(Replay { scorer, sandbox, bounds, policy, answers })
     }
 
     /// What a method chooses for each problem of `recorded`, in their order, and what it cost.
@@ -356,6 +410,7 @@ impl<'a> Replay<'a> {
             writers: Writers::Recorded(recorded),
             sandbox: self.sandbox,
             slots: codescaler_sandbox::Options::default().slots,
+            bounds: self.bounds,
             scorer: self.scorer,
             prompts: read_prompts(None)?,
             policy: self.policy,
@@ -363,7 +418,8 @@ impl<'a> Replay<'a> {
             deadline: None,
         };
         let budgets = (Budget::default(), Budget::default());
-        let mut engine = Engine::new(method.clone(), tasks.clone(), budgets, 0);
+        let searches = tasks.iter().map(|task| (task.clone(), method.clone())).collect();
+        let mut engine = Engine::new(searches, budgets, 0);
         let mut found = BTreeMap::new();
         crew::work(&crew, &mut engine, (&tasks, &mut self.answers), &mut |_, solved| {
             found.insert(solved.problem, (solved.outcome, solved.cost));

@@ -72,11 +72,10 @@ pub struct Solved {
     pub refused: Vec<(Refusal, u32)>,
 }
 
-/// Runs one method on many problems. It does no work itself: [`Engine::next`] says what is to be
+/// Runs methods on many problems. It does no work itself: [`Engine::next`] says what is to be
 /// done, and [`Engine::answer`] takes what came of it, in any order. As long as there is a question
 /// that the budget allows, a worker that asks gets one, of the earliest problem that has one.
 pub struct Engine {
-    method: Method,
     searches: Vec<Search>,
     /// How many searches have begun.
     begun: usize,
@@ -95,6 +94,7 @@ pub struct Engine {
 
 struct Search {
     task: Task,
+    method: Method,
     known: Known,
     seed: u64,
     ledger: Ledger,
@@ -117,14 +117,13 @@ struct InFlight {
 }
 
 impl Engine {
-    /// One search per task. Each may spend `each`, all together `total`.
+    /// One search per task, with its method. Each may spend `each`, all together `total`.
     pub fn new(
-        method: Method,
-        tasks: Vec<Task>,
+        searches: Vec<(Task, Method)>,
         (each, total): (Budget, Budget),
         run_seed: u64,
     ) -> Engine {
-        let search = |task: Task| Search {
+        let search = |(task, method): (Task, Method)| Search {
             seed: seed::derive(run_seed, &["solve", &task.problem().id]),
             known: Known::default(),
             ledger: Ledger::new(each),
@@ -132,10 +131,10 @@ impl Engine {
             waiting: BTreeMap::new(),
             is_solved: false,
             task,
+            method,
         };
         Engine {
-            method,
-            searches: tasks.into_iter().map(search).collect(),
+            searches: searches.into_iter().map(search).collect(),
             begun: 0,
             total: Ledger::new(total),
             fresh: VecDeque::new(),
@@ -302,7 +301,7 @@ impl Engine {
         let search = &mut self.searches[problem];
         while !search.is_solved {
             let mut ask = Ask::new(&search.task, &mut search.known, search.seed);
-            let found = self.method.solve(&mut ask);
+            let found = search.method.solve(&mut ask);
             let wanted = ask.into_wanted();
             match (found, &self.stopped) {
                 (Ok(outcome), _) => {

@@ -19,6 +19,7 @@
 //!
 //! Nothing here does IO; there are no threads, no async and no unsafe code.
 
+mod allocate;
 mod ask;
 mod budget;
 mod engine;
@@ -27,6 +28,7 @@ mod prompt;
 mod reply;
 mod task;
 
+pub use allocate::allocate;
 pub use ask::{
     Answer, Ask, Asked, Cases, Cell, Chat, Digest, Known, Pending, Question, Refusal, Reply,
     Sampling, all,

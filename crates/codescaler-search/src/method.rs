@@ -176,12 +176,17 @@ fn parameters(text: &str) -> Result<Map<String, Json>, String> {
 }
 
 fn read<T: DeserializeOwned>(parameters: Map<String, Json>) -> Result<T, String> {
-    serde_json::from_value(Json::Object(parameters)).map_err(|error| error.to_string())
+    serde_path_to_error::deserialize(Json::Object(parameters)).map_err(|error| {
+        match error.path().to_string().as_str() {
+            "." => error.inner().to_string(),
+            key => format!("{key}: {}", error.inner()),
+        }
+    })
 }
 
 impl Family {
     fn with(self, parameters: Map<String, Json>) -> Result<Method, String> {
-        let method = match self {
+        Ok(match self {
             Family::BestOf => Method::BestOf(read(parameters)?),
             Family::SStar => Method::SStar(read(parameters)?),
             Family::Resample => Method::Resample(read(parameters)?),
@@ -192,9 +197,7 @@ impl Family {
             Family::First => Method::First(read(parameters)?),
             Family::Debate => Method::Debate(read(parameters)?),
             Family::Fuse => Method::Fuse(read(parameters)?),
-        };
-        method.check()?;
-        Ok(method)
+        })
     }
 }
 
@@ -218,6 +221,26 @@ impl Method {
         }
     }
 
+    /// The same with another number of answers of its test writer, which may be zero; `None` for
+    /// methods that have none to vote with.
+    pub fn with_tests(&self, tests: u32) -> Option<Method> {
+        match self {
+            Method::BestOf(method) if method.tests > 0 => {
+                Some(Method::BestOf(best_of::BestOf { tests, ..method.clone() }))
+            }
+            Method::BestOf(_)
+            | Method::SStar(_)
+            | Method::Resample(_)
+            | Method::Evolve(_)
+            | Method::Assess(_)
+            | Method::Choose(_)
+            | Method::Process(_)
+            | Method::First(_)
+            | Method::Debate(_)
+            | Method::Fuse(_) => None,
+        }
+    }
+
     /// The parameters, as JSON.
     fn parameters(&self) -> Json {
         fn json<T: Serialize>(method: &T) -> Json {
@@ -235,25 +258,6 @@ impl Method {
             Method::Debate(method) => json(method),
             Method::Fuse(method) => json(method),
         }
-    }
-
-    /// Numbers that must not be zero, and bounds that keep a typing error from costing a fortune.
-    fn check(&self) -> Result<(), String> {
-        let Json::Object(parameters) = self.parameters() else { return Ok(()) };
-        for (key, value) in &parameters {
-            let must_be_positive = matches!(
-                key.as_str(),
-                "n" | "tokens_max" | "rounds" | "keep" | "panel" | "per_reply" | "enough"
-            );
-            if must_be_positive && value.as_u64() == Some(0) {
-                return Err(format!("{key} is at least 1"));
-            }
-            let is_temperature = key == "temperature";
-            if is_temperature && !value.as_f64().is_some_and(|t| (0.0..=2.0).contains(&t)) {
-                return Err("temperature is between 0 and 2".to_owned());
-            }
-        }
-        Ok(())
     }
 }
 

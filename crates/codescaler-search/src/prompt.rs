@@ -344,10 +344,7 @@ fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
         .into_iter()
         .map(|program| Shown {
             text: known.text(program),
-            feedback: feedback(
-                problem,
-                known.cells(program, Cases::Visible).map(|cells| &cells[..]),
-            ),
+            feedback: feedback(problem, known.cells(program, Cases::Visible)),
         })
         .collect();
     let notes: Vec<&str> = notes.iter().map(|&note| known.text(note)).collect();
@@ -410,7 +407,7 @@ struct Case {
 fn cases(programs: &[Digest], inputs: Digest, known: &Known) -> Vec<Case> {
     let rows: Vec<_> =
         programs.iter().map(|&program| known.cells(program, Cases::Inputs(inputs))).collect();
-    let output = |cells: &Option<&std::sync::Arc<[Cell]>>, column: usize| {
+    let output = |cells: &Option<&[Cell]>, column: usize| {
         cells.and_then(|cells| cells.get(column)).map_or_else(|| "(not run)".to_owned(), said)
     };
     known

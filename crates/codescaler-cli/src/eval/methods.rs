@@ -16,7 +16,7 @@ use serde_json::{Value as Json, json};
 
 use super::{PoolOptions, as_json, difference, shown};
 use crate::{
-    exec::SandboxOptions,
+    exec::{Bounds, SandboxOptions},
     failure::{Failure, Outcome},
     files::{Joined, Problems},
     groups::Groups,
@@ -63,6 +63,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     pool: PoolOptions,
     #[command(flatten)]
+    bounds: Bounds,
+    #[command(flatten)]
     scorer: ScorerOptions,
     #[command(flatten)]
     sandbox: SandboxOptions,
@@ -83,7 +85,12 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let pool = Pool::read(options, &problems)?;
     let scorer = options.scorer.open()?;
     let sandbox = options.sandbox.start(terminal)?;
-    let mut replay = Replay::new(&scorer, &sandbox, options.policy, options.answers.as_deref())?;
+    let mut replay = Replay::new(
+        &scorer,
+        (&sandbox, options.bounds),
+        options.policy,
+        options.answers.as_deref(),
+    )?;
     let runs = options.methods.len() * options.n.len() * options.draws as usize;
     let bar = terminal.progress("methods", runs as u64, 0);
     let mut rows = vec![pool.coverage(options)];
@@ -98,7 +105,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
             let mut cost = Cost::default();
             for draw in 0..options.draws {
                 let outcomes =
-                    replay.play(&with_n, &problems, pool.drawn(draw, options.pool.seed))?;
+                    replay.play(&with_n, &problems, pool.drawn((draw, options.pool.seed)))?;
                 cost += outcomes.iter().fold(Cost::default(), |mut sum, (_, cost)| {
                     sum += *cost;
                     sum
@@ -129,8 +136,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
 
 /// The programs to draw from.
 struct Pool<'a> {
-    /// By problem: its labelled candidates.
-    groups: BTreeMap<&'a str, Vec<Candidate>>,
+    /// By problem: its candidates, and whether they are right.
+    groups: BTreeMap<&'a str, Vec<(Candidate, bool)>>,
     /// By problem and program: whether it is right.
     labels: BTreeMap<&'a str, BTreeMap<Digest, bool>>,
     described: String,
@@ -161,23 +168,29 @@ impl<'a> Pool<'a> {
                 let digest = digest(program.as_bytes());
                 pool.labels.entry(id).or_default().insert(digest, label);
             }
-            pool.groups.entry(id).or_default().push(candidate);
+            pool.groups.entry(id).or_default().push((candidate, label));
         }
         Ok(pool)
     }
 
+    /// The order of a problem's programs in one draw.
+    fn order(&self, id: &str, (draw, seed): (u32, u64)) -> Vec<usize> {
+        let mut rng = Rng::new(derive(seed, &["draw", &draw.to_string(), id]));
+        let mut order: Vec<usize> = (0..self.groups[id].len()).collect();
+        for at in (1..order.len()).rev() {
+            let other = rng.below(at as u64 + 1);
+            order.swap(at, usize::try_from(other).expect("it is below a length"));
+        }
+        order
+    }
+
     /// Every problem's programs in the order of one draw.
-    fn drawn(&self, draw: u32, seed: u64) -> Recorded<'a> {
-        let shuffled = |(id, group): (&&'a str, &Vec<Candidate>)| {
-            let mut rng = Rng::new(derive(seed, &["draw", &draw.to_string(), id]));
-            let mut group = group.clone();
-            for at in (1..group.len()).rev() {
-                let other = rng.below(at as u64 + 1);
-                group.swap(at, usize::try_from(other).expect("it is below a length"));
-            }
-            (*id, group)
+    fn drawn(&self, draw: (u32, u64)) -> Recorded<'a> {
+        let of = |(id, group): (&&'a str, &Vec<(Candidate, bool)>)| {
+            let order = self.order(id, draw);
+            (*id, order.into_iter().map(|at| group[at].0.clone()).collect())
         };
-        self.groups.iter().map(shuffled).collect()
+        self.groups.iter().map(of).collect()
     }
 
     /// The mean over draws of the probability that the chosen program is right, by problem.
@@ -217,18 +230,14 @@ impl<'a> Pool<'a> {
     /// The share of draws in which at least one program is right: no method does better.
     fn coverage(&self, options: &Options) -> Vec<Row> {
         let seed = options.pool.seed;
-        let draws: Vec<Recorded<'_>> =
-            (0..options.draws).map(|draw| self.drawn(draw, seed)).collect();
         let row = |&n: &u32| {
             let covered = |id: &&str| -> Measured {
-                let right = |candidate: &Candidate| {
-                    let program = candidate.program.as_deref().or(candidate.completion.as_deref());
-                    let label = program.map(|text| digest(text.as_bytes()));
-                    label.and_then(|digest| self.labels[id].get(&digest).copied()) == Some(true)
+                let hit = |draw: u32| {
+                    let order = self.order(id, (draw, seed));
+                    order.iter().take(n as usize).any(|&at| self.groups[id][at].1)
                 };
-                let hit = |drawn: &Recorded<'_>| drawn[id].iter().take(n as usize).any(right);
-                let hits = draws.iter().filter(|drawn| hit(drawn)).count();
-                Ok(hits as f64 / draws.len() as f64)
+                let hits = (0..options.draws).filter(|&draw| hit(draw)).count();
+                Ok(hits as f64 / f64::from(options.draws))
             };
             let measured: Vec<Measured> = self.groups.keys().map(covered).collect();
             Row {

@@ -1,6 +1,6 @@
 //! A decoder as reward model: a Hugging Face directory, read by `codescaler-nn`.
 
-use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow, path::Path};
+use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow};
 
 use anyhow::Context as _;
 use clap::{
@@ -13,7 +13,7 @@ use codescaler::{
     score::{Part, Score, Scored, Trimmed},
 };
 use codescaler_extract::Policy;
-use codescaler_nn::{Isa, Precision, RewardModel, ScoreError, TooLong};
+use codescaler_nn::{Directory, Isa, Precision, RewardModel, ScoreError, TooLong};
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -41,7 +41,8 @@ pub(crate) struct DecoderOptions {
     #[arg(long)]
     tokens_max: Option<NonZeroUsize>,
     /// What to do with longer ones: give them no score and end with exit code 1, leave out the
-    /// middle of the problem, or the end of the program [default: error].
+    /// middle of the problem, or the end of the program [default: error; trim-problem for the one
+    /// in the box].
     #[arg(long, value_parser = one_of(&TOO_LONG, too_long_name))]
     too_long: Option<TooLong>,
 }
@@ -107,6 +108,25 @@ impl DecoderOptions {
     }
 }
 
+/// The files of the one in the box, by their names.
+macro_rules! in_the_box {
+    ($($name:literal),*) => {
+        &[$(($name, include_bytes!(concat!("../../data/reward-model/", $name)))),*]
+    };
+}
+
+/// The decoder in the box; `docs/reward-model.md` says how it was trained.
+pub(super) const IN_THE_BOX: Directory<'static> = Directory::Memory {
+    name: "the reward model in the box",
+    files: in_the_box![
+        "config.json",
+        "model.safetensors",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.jinja"
+    ],
+};
+
 /// A reward model directory, loaded.
 pub(crate) struct Decoder {
     reward_model: RewardModel,
@@ -115,7 +135,10 @@ pub(crate) struct Decoder {
 }
 
 impl Decoder {
-    pub(super) fn open(dir: &Path, options: &DecoderOptions) -> Result<Decoder, Failure> {
+    pub(super) fn open(
+        directory: Directory<'_>,
+        options: &DecoderOptions,
+    ) -> Result<Decoder, Failure> {
         let best = codescaler_nn::Options::default();
         let options_nn = codescaler_nn::Options {
             isa: options.isa.unwrap_or(best.isa),
@@ -130,19 +153,26 @@ impl Decoder {
         }
         let mut hasher = blake3::Hasher::new();
         let identify = |reward_model| {
-            codescaler_nn::identify(dir, &mut |bytes| {
+            codescaler_nn::identify(directory, &mut |bytes| {
                 hasher.update(bytes);
             })?;
             Ok(reward_model)
         };
-        let reward_model = RewardModel::load(dir, &options_nn)
+        let reward_model = RewardModel::load(directory, &options_nn)
             .and_then(identify)
-            .with_context(|| format!("{} is no usable reward model", dir.display()))
+            .with_context(|| match directory {
+                Directory::Disk(dir) => format!("{} is no usable reward model", dir.display()),
+                Directory::Memory { name, .. } => format!("{name} is damaged"),
+            })
             .map_err(Failure::Input)?;
         Ok(Decoder {
             reward_model,
             fingerprint: hasher.finalize().to_hex()[..32].to_owned(),
-            too_long: options.too_long.unwrap_or(TooLong::Error),
+            too_long: options.too_long.unwrap_or(match directory {
+                Directory::Disk(_) => TooLong::Error,
+                // It was trained on problems trimmed to its window.
+                Directory::Memory { .. } => TooLong::TrimProblem,
+            }),
         })
     }
 

@@ -20,16 +20,22 @@ use codescaler_search::{
 
 use super::{
     answers::Answers,
-    endpoints::Writers,
-    workers::{OwnedCases, ToRun, ToScore, bare, ran, run_programs, score_programs},
+    endpoints::{Asked, Price, Voice, Writers},
+    workers::{
+        OwnedCases, ToRun, ToScore, ToWrite, bare, pass_on, ran, run_programs, score_programs,
+        write_programs,
+    },
 };
-use crate::{failure::Failure, program::program_of, score::Scorer, terminal::check_interrupt};
+use crate::{
+    exec::Bounds, failure::Failure, program::program_of, score::Scorer, terminal::check_interrupt,
+};
 
 /// What all searches share.
 pub(super) struct Crew<'a> {
     pub(super) writers: Writers<'a>,
     pub(super) sandbox: &'a Sandbox,
     pub(super) slots: usize,
+    pub(super) bounds: Bounds,
     pub(super) scorer: &'a Scorer,
     pub(super) prompts: Prompts,
     pub(super) policy: Policy,
@@ -46,6 +52,8 @@ pub(super) enum Event {
     Ran(Ticket, Result<Run, Fault>),
     Scored(Vec<Ticket>, Result<Vec<Option<Score>>, Failure>),
     Wrote(Ticket, Result<codescaler_http::Reply, ChatError>),
+    /// Nothing: the sender wants to know whether anybody still listens.
+    Nothing,
 }
 
 /// Works until every problem is solved; `done` takes them as they come.
@@ -58,6 +66,7 @@ pub(super) fn work(
     let (events, heard) = mpsc::channel();
     let (to_sandbox, sandbox_queue) = mpsc::channel::<ToRun>();
     let (to_scorer, scorer_queue) = mpsc::channel::<ToScore>();
+    let (to_writer, writer_queue) = mpsc::channel::<ToWrite>();
     let sandbox_queue = std::sync::Mutex::new(sandbox_queue);
     thread::scope(|scope| {
         for _ in 0..crew.slots {
@@ -68,25 +77,19 @@ pub(super) fn work(
             let events = events.clone();
             move || score_programs(crew, tasks, scorer_queue, &events)
         });
-        if let Some(client) = crew.writers.client() {
+        if let Some(asked) = crew.writers.asked() {
             let events = events.clone();
-            // It ends with the loop, whose end of the channel is gone then.
-            scope.spawn(move || {
-                loop {
-                    let heard = client.receive(Duration::from_millis(100));
-                    let is_over = match heard {
-                        Some((ticket, reply)) => events.send(Event::Wrote(ticket, reply)).is_err(),
-                        None => events.send(Event::Scored(Vec::new(), Ok(Vec::new()))).is_err(),
-                    };
-                    if is_over {
-                        return;
-                    }
+            match &asked.voice {
+                Voice::Endpoints(client) => scope.spawn(move || pass_on(client, &events)),
+                Voice::Decoder(policy) => {
+                    scope.spawn(move || write_programs(policy, writer_queue, &events))
                 }
-            });
+            };
         }
         drop(events);
         let desk = FrontDesk { crew, answers, about: BTreeMap::new() };
-        let shift = Shift { crew, desk, busy: Busy::default(), to_sandbox, to_scorer };
+        let busy = Busy::default();
+        let shift = Shift { crew, desk, busy, to_sandbox, to_scorer, to_writer };
         // The channel ends with this call, and with it everybody who sends into it.
         shift.until_done(engine, heard, done)
     })
@@ -107,6 +110,7 @@ struct Shift<'a, 'b> {
     busy: Busy,
     to_sandbox: Sender<ToRun>,
     to_scorer: Sender<ToScore>,
+    to_writer: Sender<ToWrite>,
 }
 
 impl Shift<'_, '_> {
@@ -233,10 +237,15 @@ impl Shift<'_, '_> {
             logprobs: true,
             ..ChatRequest::new(messages.collect())
         };
-        let endpoint = self.crew.writers.endpoint(role, chat.index);
-        if let (Some(client), Some(endpoint)) = (self.crew.writers.client(), endpoint) {
+        if let Some(asked) = self.crew.writers.asked() {
             *self.busy.by_role.entry(role).or_default() += 1;
-            client.submit(endpoint, ticket, request);
+            match &asked.voice {
+                Voice::Endpoints(client) => {
+                    client.submit(asked.which(role, chat.index), ticket, request);
+                }
+                // Who does not listen any more has said so with an event.
+                Voice::Decoder(_) => drop(self.to_writer.send((ticket, request))),
+            }
         }
         Ok(())
     }
@@ -259,32 +268,30 @@ impl Shift<'_, '_> {
             }
             Event::Wrote(ticket, reply) => {
                 let Some(about) = self.desk.about.get(&ticket) else { return Ok(()) };
-                let (problem, endpoint) = (about.problem.clone(), about.endpoint.unwrap_or(0));
-                if let Some(role) = about.role {
-                    *self.busy.by_role.entry(role).or_default() -= 1;
-                }
-                let answer = self.crew.wrote(&problem, endpoint, reply);
+                let Some((role, price)) = about.writer else { return Ok(()) };
+                *self.busy.by_role.entry(role).or_default() -= 1;
+                let answer = self.crew.wrote(&about.problem, price, reply);
                 self.answered(engine, ticket, answer)
             }
+            Event::Nothing => Ok(()),
         }
     }
 
-    /// Stops a request that nobody waits for. What the sandbox or the reward model have begun they
-    /// finish.
+    /// Stops a request that nobody waits for. What is done here, and has begun, is finished.
     fn cancel(&mut self, engine: &mut Engine, ticket: Ticket) {
-        let Some(About { role: Some(role), endpoint: Some(endpoint), .. }) =
-            self.desk.about.get(&ticket)
+        let Some(About { writer: Some((role, price)), .. }) = self.desk.about.get(&ticket) else {
+            return;
+        };
+        let Some(Voice::Endpoints(client)) = self.crew.writers.asked().map(|asked| &asked.voice)
         else {
             return;
         };
-        if let Some(client) = self.crew.writers.client() {
-            client.cancel(ticket);
-            *self.busy.by_role.entry(*role).or_default() -= 1;
-            // How much was written until then, nobody says.
-            let cost = self.crew.writers.price(*endpoint).cost(0, 0);
-            self.desk.about.remove(&ticket);
-            engine.answer(ticket, Answer::Refused(Refusal::Fault("stopped".to_owned())), cost);
-        }
+        client.cancel(ticket);
+        *self.busy.by_role.entry(*role).or_default() -= 1;
+        // How much was written until then, nobody says.
+        let cost = price.cost(0, 0);
+        self.desk.about.remove(&ticket);
+        engine.answer(ticket, Answer::Refused(Refusal::Fault("stopped".to_owned())), cost);
     }
 
     fn answered(
@@ -320,27 +327,28 @@ struct About {
     key: Option<String>,
     words: String,
     problem: Problem,
-    role: Option<Role>,
-    endpoint: Option<usize>,
+    /// The role in which a language model was asked, and its price.
+    writer: Option<(Role, Price)>,
 }
 
 impl FrontDesk<'_, '_> {
     fn remember(&mut self, ticket: Ticket, task: &Task, known: &Known, question: &Question) {
-        let (role, endpoint, words) = match question {
+        let (writer, words) = match question {
             Question::Chat(chat) => {
                 let role = chat.prompt.role();
-                let endpoint = self.crew.writers.endpoint(role, chat.index);
-                (Some(role), endpoint, format!("{} {}", chat.prompt.name(), chat.index))
+                let price = |asked: &Asked| asked.price(asked.which(role, chat.index));
+                let writer = self.crew.writers.asked().map(|asked| (role, price(asked)));
+                (writer, format!("{} {}", chat.prompt.name(), chat.index))
             }
-            Question::Run { cases: Cases::Visible, .. } => (None, None, "visible tests".to_owned()),
-            Question::Run { cases: Cases::Tests(_), .. } => (None, None, "tests".to_owned()),
-            Question::Run { cases: Cases::Inputs(_), .. } => (None, None, "inputs".to_owned()),
-            Question::Score { .. } => (None, None, "score".to_owned()),
+            Question::Run { cases: Cases::Visible, .. } => (None, "visible tests".to_owned()),
+            Question::Run { cases: Cases::Tests(_), .. } => (None, "tests".to_owned()),
+            Question::Run { cases: Cases::Inputs(_), .. } => (None, "inputs".to_owned()),
+            Question::Score { .. } => (None, "score".to_owned()),
         };
         let problem = task.problem().clone();
         let words = format!("{}: {words}", problem.id);
         let key = self.crew.key(task, known, question);
-        self.about.insert(ticket, About { key, words, problem, role, endpoint });
+        self.about.insert(ticket, About { key, words, problem, writer });
     }
 }
 
@@ -363,12 +371,12 @@ impl Desk for FrontDesk<'_, '_> {
                     Cases::Tests(tests) => known.tests(*tests).len(),
                     Cases::Inputs(inputs) => known.inputs(*inputs).len(),
                 };
-                let cpu_ms = (n_cases as u64 * task.problem().limits.cpu_ms_max) as f64;
+                let cpu_ms =
+                    (n_cases as u64 * self.crew.bounds.of(task.problem().limits).cpu_ms_max) as f64;
                 Cost { executions: 1, cpu_ms, ..Cost::default() }
             }
             Question::Chat(chat) => {
-                let Some(endpoint) = self.crew.writers.endpoint(chat.prompt.role(), chat.index)
-                else {
+                let Some(asked) = self.crew.writers.asked() else {
                     return Cost { samples: 1, ..Cost::default() };
                 };
                 let messages = self.crew.prompts.render(&chat.prompt, task, known);
@@ -377,7 +385,7 @@ impl Desk for FrontDesk<'_, '_> {
                 // A token is seldom less than two bytes.
                 let tokens_in = n_bytes as u64 / 2 + 64;
                 let tokens_out = u64::from(chat.sampling.tokens_max);
-                self.crew.writers.price(endpoint).cost(tokens_in, tokens_out)
+                asked.price(asked.which(chat.prompt.role(), chat.index)).cost(tokens_in, tokens_out)
             }
         }
     }
@@ -390,15 +398,17 @@ impl Crew<'_> {
         let mut hasher = blake3::Hasher::new();
         let content = match question {
             Question::Chat(chat) => {
-                let endpoint = self.writers.endpoint(chat.prompt.role(), chat.index)?;
+                let asked = self.writers.asked()?;
+                let name = asked.name(asked.which(chat.prompt.role(), chat.index));
                 let messages = self.prompts.render(&chat.prompt, task, known).ok()?;
                 serde_json::to_vec(&(
-                    ("chat", self.writers.name(endpoint), messages),
+                    ("chat", name, messages),
                     (chat.sampling, chat.index, self.seed_of(task, chat), self.policy.to_string()),
                 ))
             }
             Question::Run { program, cases } => {
-                let how = (&problem.prelude, problem.language, &problem.entry, problem.limits);
+                let limits = self.bounds.of(problem.limits);
+                let how = (&problem.prelude, problem.language, &problem.entry, limits);
                 let program = known.text(*program);
                 match cases {
                     Cases::Visible => {
@@ -459,11 +469,10 @@ impl Crew<'_> {
     fn wrote(
         &self,
         problem: &Problem,
-        endpoint: usize,
+        price: Price,
         reply: Result<codescaler_http::Reply, ChatError>,
     ) -> (Answer, Cost) {
         let refused = |why: String| Answer::Refused(Refusal::Fault(why));
-        let price = self.writers.price(endpoint);
         let mut reply = match reply {
             Ok(reply) => reply,
             Err(error) => return (refused(error.to_string()), price.cost(0, 0)),

@@ -1,10 +1,16 @@
 //! Who answers prompts: language models behind endpoints, or completions that were recorded.
 
-use std::{collections::BTreeMap, fs, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
 
+use anyhow::Context as _;
 use clap::Args;
 use codescaler::candidate::Candidate;
 use codescaler_http::{ApiKey, Client, Endpoint};
+use codescaler_nn::Policy;
 use codescaler_search::{Cost, Role};
 use serde::Deserialize;
 
@@ -21,8 +27,9 @@ pub(crate) struct EndpointOptions {
     /// environment variable `OPENAI_API_KEY`, where there is one.
     #[arg(long)]
     endpoint: Option<String>,
-    /// The language model to ask for there.
-    #[arg(long, requires = "endpoint")]
+    /// The language model to ask for there; without an endpoint, a Hugging Face directory that is
+    /// run here (Qwen2, Qwen3 or Llama 3).
+    #[arg(long)]
     language_model: Option<String>,
     /// Requests under way at once.
     #[arg(long, requires = "endpoint", default_value_t = 16)]
@@ -75,15 +82,26 @@ fn sixteen() -> usize {
 pub(super) enum Writers<'a> {
     /// Completions by problem, in their order.
     Recorded(BTreeMap<&'a str, Vec<Candidate>>),
-    /// Endpoints, and by role which of them.
-    Asked {
-        client: Client,
-        /// Language models by endpoint, as the wire names them.
-        names: Vec<String>,
-        prices: Vec<Price>,
-        by_role: [Vec<usize>; 3],
-        in_flight_max: Vec<usize>,
-    },
+    /// Language models.
+    Asked(Box<Asked>),
+}
+
+/// Language models, and by role which of them answer.
+pub(super) struct Asked {
+    pub(super) voice: Voice,
+    /// What answers are kept under, by language model.
+    names: Vec<String>,
+    prices: Vec<Price>,
+    by_role: [Vec<usize>; 3],
+    in_flight_max: Vec<usize>,
+}
+
+/// Where they run.
+pub(super) enum Voice {
+    /// Behind endpoints.
+    Endpoints(Client),
+    /// Here.
+    Decoder(Box<Policy>),
 }
 
 /// Dollars per token.
@@ -116,55 +134,42 @@ fn place(role: Role) -> usize {
 }
 
 impl Writers<'_> {
-    /// Which endpoint draws sample `index` in a role: several take turns.
-    pub(super) fn endpoint(&self, role: Role, index: u32) -> Option<usize> {
+    /// The language models, where there are any.
+    pub(super) fn asked(&self) -> Option<&Asked> {
         match self {
             Writers::Recorded(_) => None,
-            Writers::Asked { by_role, .. } => {
-                let endpoints = &by_role[place(role)];
-                Some(endpoints[index as usize % endpoints.len()])
-            }
+            Writers::Asked(asked) => Some(asked),
         }
     }
 
     /// How many requests of a role may be under way.
     pub(super) fn in_flight_max(&self, role: Role) -> usize {
-        match self {
-            Writers::Recorded(_) => usize::MAX,
-            Writers::Asked { by_role, in_flight_max, .. } => {
-                by_role[place(role)].iter().map(|&at| in_flight_max[at]).sum()
-            }
-        }
-    }
-
-    /// The name that answers of an endpoint are kept under.
-    pub(super) fn name(&self, endpoint: usize) -> &str {
-        match self {
-            Writers::Recorded(_) => "",
-            Writers::Asked { names, .. } => &names[endpoint],
-        }
-    }
-
-    pub(super) fn price(&self, endpoint: usize) -> Price {
-        match self {
-            Writers::Recorded(_) => Price::default(),
-            Writers::Asked { prices, .. } => prices[endpoint],
-        }
-    }
-
-    pub(super) fn client(&self) -> Option<&Client> {
-        match self {
-            Writers::Recorded(_) => None,
-            Writers::Asked { client, .. } => Some(client),
-        }
+        let of = |asked: &Asked| {
+            asked.by_role[place(role)].iter().map(|&at| asked.in_flight_max[at]).sum()
+        };
+        self.asked().map_or(usize::MAX, of)
     }
 
     /// What a plan says of them.
     pub(super) fn described(&self) -> serde_json::Value {
-        match self {
-            Writers::Recorded(_) => "recorded".into(),
-            Writers::Asked { names, .. } => names.clone().into(),
-        }
+        self.asked().map_or_else(|| "recorded".into(), |asked| asked.names.clone().into())
+    }
+}
+
+impl Asked {
+    /// Which language model draws sample `index` in a role: several take turns.
+    pub(super) fn which(&self, role: Role, index: u32) -> usize {
+        let of_role = &self.by_role[place(role)];
+        of_role[index as usize % of_role.len()]
+    }
+
+    /// What answers of a language model are kept under.
+    pub(super) fn name(&self, which: usize) -> &str {
+        &self.names[which]
+    }
+
+    pub(super) fn price(&self, which: usize) -> Price {
+        self.prices[which]
     }
 }
 
@@ -177,6 +182,9 @@ impl EndpointOptions {
                 recorded.entry(&problem.id).or_default().push(candidate);
             }
             return Ok(Writers::Recorded(recorded));
+        }
+        if let (None, None, Some(dir)) = (&self.endpoint, &self.endpoints, &self.language_model) {
+            return Ok(Writers::Asked(Box::new(decoder(Path::new(dir))?)));
         }
         let file = self.file()?;
         let groups = [file.generator, file.tester, file.judge];
@@ -198,13 +206,13 @@ impl EndpointOptions {
             read: one.usd_per_million_in / 1e6,
             written: one.usd_per_million_out / 1e6,
         };
-        Ok(Writers::Asked {
-            client,
+        Ok(Writers::Asked(Box::new(Asked {
+            voice: Voice::Endpoints(client),
             names: all.iter().map(|one| one.language_model.clone()).collect(),
             prices: all.iter().map(price).collect(),
             in_flight_max: all.iter().map(|one| one.in_flight_max).collect(),
             by_role,
-        })
+        })))
     }
 
     fn file(&self) -> Result<File, Failure> {
@@ -221,8 +229,8 @@ impl EndpointOptions {
         }
         let Some(base_url) = self.endpoint.clone() else {
             return Err(Failure::input(
-                "nobody to write programs: give --endpoint with --language-model, --endpoints, or \
-                 recorded completions with --candidates",
+                "nobody to write programs: give --endpoint with --language-model, --endpoints, a \
+                 directory as --language-model, or recorded completions with --candidates",
             ));
         };
         let Some(language_model) = self.language_model.clone() else {
@@ -240,6 +248,25 @@ impl EndpointOptions {
         };
         Ok(File { generator: vec![one], tester: Vec::new(), judge: Vec::new() })
     }
+}
+
+/// A decoder of our own.
+fn decoder(dir: &Path) -> Result<Asked, Failure> {
+    let mut hasher = blake3::Hasher::new();
+    let mut hash = |bytes: &[u8]| {
+        hasher.update(bytes);
+    };
+    let policy = Policy::load(dir, &codescaler_nn::Options::default())
+        .and_then(|policy| codescaler_nn::identify(dir, &mut hash).map(|()| policy))
+        .with_context(|| format!("{} is no usable language model", dir.display()))
+        .map_err(Failure::Input)?;
+    Ok(Asked {
+        voice: Voice::Decoder(Box::new(policy)),
+        names: vec![hasher.finalize().to_hex()[..32].to_owned()],
+        prices: vec![Price::default()],
+        by_role: [vec![0], vec![0], vec![0]],
+        in_flight_max: vec![1],
+    })
 }
 
 fn endpoint(one: &One) -> Result<Endpoint, Failure> {

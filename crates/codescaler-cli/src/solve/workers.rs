@@ -1,6 +1,10 @@
-//! The sandbox's and the reward model's side of a search.
+//! Those who answer: the sandbox, the reward model, language models.
 
-use std::sync::mpsc::{Receiver, Sender};
+use std::{
+    ops::ControlFlow,
+    sync::mpsc::{Receiver, Sender},
+    time::Duration,
+};
 
 use codescaler::{
     candidate::{Candidate, Source},
@@ -9,6 +13,10 @@ use codescaler::{
     problem::{Problem, Test},
     record::Extra,
 };
+use codescaler_http::{
+    ChatError, ChatFault, ChatRequest, Choice, Client, Finish, Reply, Role, Usage,
+};
+use codescaler_nn::{Message, Policy, Sampling, ScoreError};
 use codescaler_sandbox::{Job, Output, Run};
 use codescaler_search::{Answer, Cell, Cost, Refusal, Task, Ticket, shortened};
 
@@ -30,6 +38,9 @@ pub(super) enum OwnedCases {
 
 /// Programs to score: ticket, problem, text.
 pub(super) type ToScore = Vec<(Ticket, usize, String)>;
+
+/// A conversation that a decoder goes on with.
+pub(super) type ToWrite = (Ticket, ChatRequest);
 
 /// A candidate that is nothing but a text.
 pub(super) fn bare(
@@ -70,7 +81,7 @@ pub(super) fn run_programs(
                 OwnedCases::Tests(tests) => codescaler_sandbox::Cases::Tests(tests),
                 OwnedCases::Inputs(inputs) => codescaler_sandbox::Cases::Inputs(inputs),
             },
-            limits: problem.limits,
+            limits: crew.bounds.of(problem.limits),
             stop_at_first_failure: false,
         };
         if events.send(Event::Ran(ticket, crew.sandbox.run(&job))).is_err() {
@@ -129,4 +140,91 @@ pub(super) fn score_programs(
             return;
         }
     }
+}
+
+/// Passes an endpoint's answers on, as long as somebody listens.
+pub(super) fn pass_on(client: &Client, events: &Sender<Event>) {
+    loop {
+        let event = match client.receive(Duration::from_millis(100)) {
+            Some((ticket, reply)) => Event::Wrote(ticket, reply),
+            None => Event::Nothing,
+        };
+        if events.send(event).is_err() {
+            return;
+        }
+    }
+}
+
+/// Takes conversations from the queue until it ends, and goes on with them by a decoder of ours.
+pub(super) fn write_programs(policy: &Policy, queue: Receiver<ToWrite>, events: &Sender<Event>) {
+    for (ticket, request) in queue {
+        if events.send(Event::Wrote(ticket, written(policy, &request))).is_err() {
+            return;
+        }
+    }
+}
+
+/// What a decoder writes, in the words of an endpoint.
+fn written(policy: &Policy, request: &ChatRequest) -> Result<Reply, ChatError> {
+    let messages: Vec<Message<'_>> = request
+        .messages
+        .iter()
+        .map(|message| Message {
+            role: match message.role {
+                Role::System => "system",
+                Role::User => "user",
+                Role::Assistant => "assistant",
+            },
+            content: &message.content,
+        })
+        .collect();
+    #[expect(clippy::cast_possible_truncation, reason = "a temperature has few digits")]
+    let temperature = request.temperature.unwrap_or(0.0) as f32;
+    let asked = codescaler_nn::Request {
+        messages: &messages,
+        n: 1,
+        tokens_max: request.tokens_max.map_or(usize::MAX, |n| n as usize),
+        sampling: Sampling { temperature, seed: request.seed.unwrap_or(0), ..Sampling::default() },
+        stop: &[],
+    };
+    let fail = |error: ScoreError| {
+        let message = error.to_string();
+        ChatError {
+            endpoint: "the decoder".to_owned(),
+            attempts: 1,
+            fault: match error {
+                ScoreError::TooLong { .. } => ChatFault::ContextOverflow { message },
+                ScoreError::NoProgram
+                | ScoreError::Empty
+                | ScoreError::Template(_)
+                | ScoreError::Tokenizer(_)
+                | ScoreError::NotFinite => ChatFault::Refused { message },
+            },
+        }
+    };
+    let mut samples =
+        policy.generate(&asked, &mut |_, _| ControlFlow::Continue(())).map_err(fail)?;
+    let sample = samples.swap_remove(0);
+    let n_bytes: usize = messages.iter().map(|message| message.content.len()).sum();
+    Ok(Reply {
+        usage: Usage {
+            prompt_tokens: n_bytes as u64 / 4,
+            completion_tokens: sample.tokens.len() as u64,
+            cached_tokens: None,
+            is_estimated: true,
+        },
+        choices: vec![Choice {
+            logprob_sum: Some(sample.logprobs.iter().copied().map(f64::from).sum()),
+            tokens: u32::try_from(sample.tokens.len()).ok(),
+            finish: match sample.finish {
+                codescaler_nn::Finish::StopToken | codescaler_nn::Finish::StopText => Finish::Stop,
+                codescaler_nn::Finish::Length | codescaler_nn::Finish::Cancelled => Finish::Length,
+            },
+            reasoning: None,
+            text: sample.text,
+        }],
+        shortfall: None,
+        attempts: 1,
+        wall_ms: 0.0,
+    })
 }

@@ -259,8 +259,7 @@ fn empty_groups_and_nothing_to_measure() {
 fn an_output_made_otherwise_is_not_overwritten() {
     let folder = folder("otherwise");
     write_pool(&folder, 4);
-    let args =
-        "score --problems problems.jsonl --candidates candidates.jsonl --out s.jsonl --quiet";
+    let args = "score --scorer linear --problems problems.jsonl --candidates candidates.jsonl --out s.jsonl --quiet";
     let first = transcript(&folder, args);
     assert_eq!(transcript(&folder, args), "exit 0\n", "{first}");
     let bytes = fs::read(folder.join("s.jsonl")).unwrap();

@@ -154,7 +154,7 @@ fn probes_are_scored_and_measured_apart() {
         assert!(made.iter().find(is_original).is_some_and(|other| other["relation"].is_null()));
     }
     let of = "--problems problems.jsonl --candidates probes/candidates.jsonl";
-    transcript(&folder, &format!("score {of} --out s.jsonl --quiet"));
+    transcript(&folder, &format!("score --scorer linear {of} --out s.jsonl --quiet"));
     let said = transcript(&folder, &format!("eval reward {of} --scores s.jsonl --quiet"));
     assert!(said.contains("preference changed") && said.ends_with("exit 0\n"), "{said}");
 }

@@ -208,7 +208,7 @@ fn options_of_the_decoder_want_a_directory() {
     expect![[r#"
         codescaler: error: --too-long is for decoders, but the linear reward model scores here: leave --too-long out, or let a decoder score
         exit 2
-    "#]].assert_eq(&said("--too-long trim-problem"));
+    "#]].assert_eq(&said("--scorer linear --too-long trim-problem"));
     expect![[r#"
         error: invalid value 'f16' for '--precision <PRECISION>'
           [possible values: bf16, f32, int8]

@@ -57,8 +57,7 @@ fn check(name: &str, command: &str, deaths: &[(usize, u64)]) {
 /// No file can have more than 512 bytes, then 1024: as on a full disk, where something is freed.
 #[test]
 fn a_full_disk_loses_nothing() {
-    const SCORE: &str =
-        "score --problems problems.jsonl --candidates candidates.jsonl --out x.jsonl --quiet";
+    const SCORE: &str = "score --scorer linear --problems problems.jsonl --candidates candidates.jsonl --out x.jsonl --quiet";
     let (whole, full) = (folder("disk-whole"), folder("disk-full"));
     write_pool(&whole, 40);
     write_pool(&full, 40);

@@ -223,13 +223,17 @@ fn rm_bench_from_rows_to_its_matrix() {
     let imported = transcript(&folder, "import rm-bench rows.jsonl --out rmb --quiet");
     assert!(imported.contains("2 problems, 12 candidates, 12 labels"), "{imported}");
     let pool = "--problems rmb/problems.jsonl --candidates rmb/candidates.jsonl --policy whole";
-    let scored = transcript(&folder, &format!("score {pool} --out rmb/scores.jsonl --quiet"));
+    let scored = transcript(
+        &folder,
+        &format!("score {pool} --scorer linear --out rmb/scores.jsonl --quiet"),
+    );
     expect![[r#"
         12 scores written to rmb/scores.jsonl
         exit 0
     "#]]
     .assert_eq(&scored);
-    let hidden = format!("score {pool} --out rmb/hidden.jsonl --hide-problem --quiet");
+    let hidden =
+        format!("score {pool} --scorer linear --out rmb/hidden.jsonl --hide-problem --quiet");
     assert!(transcript(&folder, &hidden).ends_with("exit 0\n"));
     let header = fs::read_to_string(folder.join("rmb/hidden.jsonl")).unwrap();
     assert!(header.lines().next().unwrap().contains("\"hide_problem\":true"), "{header}");

@@ -357,3 +357,32 @@ fn recorded_programs_stand_for_samples() {
     assert!(table.contains("minus random, points"), "{table}");
     assert!(table.ends_with("exit 0\n"), "{table}");
 }
+
+#[test]
+fn a_decoder_of_ours_writes_too() {
+    let folder = folder("solve-decoder");
+    write_problem(&folder);
+    let solve = |method: &str| {
+        format!(
+            "solve --problems problems.jsonl --language-model {} --out run-{} --answers a.jsonl \
+             --scorer linear --allow-weak-isolation --quiet --json --method {method}:n=2;tokens_max=8",
+            crate::decoder::fixture("lm").display(),
+            &method[..4]
+        )
+    };
+    // Random weights write no program; both samples are there all the same, and are kept.
+    let said = transcript(&folder, &solve("random"));
+    let summary: Value = serde_json::from_str(said.lines().next().unwrap()).unwrap();
+    assert_eq!(summary["spent"]["samples"], 2, "{said}");
+    assert!(said.ends_with("exit 0\n"), "{said}");
+    let answers = || fs::read_to_string(folder.join("a.jsonl")).unwrap();
+    let first = answers();
+    assert_eq!(first.lines().count(), 3);
+    transcript(&folder, &solve("longest"));
+    assert_eq!(answers(), first, "the second method asks nothing new");
+    let none = transcript(&folder, &solve("random").replace("/lm ", "/qwen3 "));
+    expect![[r#"
+        codescaler: error: HERE/../codescaler-nn/fixtures/qwen3 is no usable language model: cannot load HERE/../codescaler-nn/fixtures/qwen3: the head gives one score, not one number per token of the vocabulary
+        exit 2
+    "#]].assert_eq(&none.replace(env!("CARGO_MANIFEST_DIR"), "HERE"));
+}

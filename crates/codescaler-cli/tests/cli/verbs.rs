@@ -22,7 +22,7 @@ fn from_candidates_to_a_table() {
         24 scores written to scores.jsonl
         exit 0
     "#]]
-    .assert_eq(&run(&format!("score {pool} --out scores.jsonl --quiet")));
+    .assert_eq(&run(&format!("score --scorer linear {pool} --out scores.jsonl --quiet")));
     expect![[r#"
         24 candidates run on visible tests, 10 passed all, 0 faults; written to visible.jsonl
                  6  compile_error
@@ -55,7 +55,9 @@ fn scores_and_labels_make_probabilities() {
     let folder = folder("calibrate");
     write_pool(&folder, 8);
     let run = |args: &str| transcript(&folder, args);
-    run("score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl --quiet");
+    run(
+        "score --scorer linear --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl --quiet",
+    );
     let calibrate = "eval calibrate --scores scores.jsonl --labels labels.jsonl --quiet";
     let said = run(calibrate);
     let (formula, rest) = said.split_once("  from ").unwrap();
@@ -84,7 +86,8 @@ fn several_reward_models_make_one_score_and_its_uncertainty() {
     let folder = folder("ensemble");
     write_pool(&folder, 8);
     let run = |args: &str| transcript(&folder, args);
-    let score = "score --problems problems.jsonl --candidates candidates.jsonl --quiet";
+    let score =
+        "score --scorer linear --problems problems.jsonl --candidates candidates.jsonl --quiet";
     run(&format!("{score} --out a.jsonl"));
     run(&format!("{score} --out b.jsonl --hide-problem"));
     let ensemble = "eval ensemble --scores a.jsonl --scores b.jsonl --out joint.jsonl";
@@ -132,6 +135,9 @@ fn every_verb_has_help_with_its_options() {
         "rank",
         "eval calibrate",
         "eval ensemble",
+        "eval methods",
+        "methods",
+        "solve",
         "eval reward",
         "curate pairs",
         "curate bugs",

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use codescaler::seed::{Rng, derive};
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Outcome, drafts, rows, sampling, verdicts};
+use super::pool::{Count, Outcome, Temperature, count, drafts, rows, sampling, verdicts};
 use crate::{
     ask::{Ask, Asked, Cases, Digest, Sampling, all},
     prompt::Prompt,
@@ -23,9 +23,9 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Assess {
     /// Samples to judge.
-    pub n: u32,
+    pub n: Count,
     /// Lines of examination per sample.
-    pub rounds: u32,
+    pub rounds: Count,
     /// Steps of a line.
     pub depth: u32,
     /// Ways on from each step.
@@ -35,25 +35,25 @@ pub struct Assess {
     /// Whether the execution is simulated by the judge; else the visible tests are run.
     pub trace: bool,
     /// Temperature of the samples.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Temperature of the judge.
-    pub judge_temperature: f64,
+    pub judge_temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
 }
 
 impl Default for Assess {
     fn default() -> Assess {
         Assess {
-            n: 4,
-            rounds: 4,
+            n: count(4),
+            rounds: count(4),
             depth: 5,
             branch: 3,
             exploration: 3.0,
             trace: true,
-            temperature: 0.7,
-            judge_temperature: 0.4,
-            tokens_max: 2048,
+            temperature: Temperature::of(0.7),
+            judge_temperature: Temperature::of(0.4),
+            tokens_max: count(2048),
         }
     }
 }
@@ -72,7 +72,7 @@ const PERSPECTIVES: [&str; 9] = [
 
 impl Assess {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
-        let candidates = drafts(ask, self.n, sampling(self.temperature, self.tokens_max))?;
+        let candidates = drafts(ask, self.n.get(), sampling(self.temperature, self.tokens_max))?;
         let liked = all(candidates.iter().map(|slot| match slot {
             Some(program) => self.liked(ask, *program).map(Some),
             None => Ok(None),
@@ -92,7 +92,7 @@ impl Assess {
         let truth = self.execution(ask, program, sampling)?;
         let mut tree: BTreeMap<Vec<usize>, Node> = BTreeMap::new();
         let mut agreed = 0_u32;
-        for round in 0..self.rounds {
+        for round in 0..self.rounds.get() {
             let seed = derive(ask.seed("assess"), &[&program.to_string(), &round.to_string()]);
             let (path, verdicts) = self.line(ask, program, &mut tree, &mut Rng::new(seed))?;
             let yes = verdicts.iter().filter(|verdict| **verdict == Some(true)).count();
@@ -109,7 +109,7 @@ impl Assess {
         // A real execution that fails outweighs opinions.
         Ok(match (self.trace, truth) {
             (false, Some(false)) => 0.0,
-            (true | false, _) => f64::from(agreed) / f64::from(self.rounds),
+            (true | false, _) => f64::from(agreed) / f64::from(self.rounds.get()),
         })
     }
 

@@ -11,7 +11,8 @@ use codescaler::{
 use serde::{Deserialize, Serialize};
 
 use super::pool::{
-    InputSource, Outcome, Wanted, decide, evidence, made_inputs, sample, sampling, scores_needed,
+    Count, InputSource, Outcome, Temperature, Temperatures, Wanted, count, decide, evidence,
+    made_inputs, sample, sampling, scores_needed,
 };
 use crate::{
     ask::{Ask, Asked, Digest, all},
@@ -25,13 +26,13 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct BestOf {
     /// Samples.
-    pub n: u32,
+    pub n: Count,
     /// Temperature of the samples.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Temperatures with `/` between them, taken in turn; empty for one.
-    pub temperatures: String,
+    pub temperatures: Temperatures,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Whether the visible tests are run, and those that pass most of them kept.
     pub visible: bool,
     /// The rule that chooses.
@@ -39,7 +40,7 @@ pub struct BestOf {
     /// Answers of the test writer.
     pub tests: u32,
     /// Tests taken from each.
-    pub per_reply: u32,
+    pub per_reply: Count,
     /// Whether the test writer sees a sample, each time another one.
     pub tests_about: bool,
     /// Where inputs come from, for rules that need outputs.
@@ -51,14 +52,14 @@ pub struct BestOf {
 impl Default for BestOf {
     fn default() -> BestOf {
         BestOf {
-            n: 16,
-            temperature: 0.7,
-            temperatures: String::new(),
-            tokens_max: 4096,
+            n: count(16),
+            temperature: Temperature::of(0.7),
+            temperatures: Temperatures::default(),
+            tokens_max: count(4096),
             visible: true,
             rule: Rule::RmArgmax,
             tests: 0,
-            per_reply: 10,
+            per_reply: count(10),
             tests_about: false,
             inputs: InputSource::None,
             inputs_max: 20,
@@ -92,13 +93,13 @@ impl BestOf {
     }
 
     fn samples(&self, ask: &mut Ask<'_>) -> Asked<Vec<Slot>> {
-        let mut temperatures: Vec<f64> =
-            self.temperatures.split('/').filter_map(|text| text.trim().parse().ok()).collect();
-        if temperatures.is_empty() {
-            temperatures.push(self.temperature);
-        }
+        let one = [self.temperature];
+        let temperatures = match &self.temperatures.0[..] {
+            [] => &one[..],
+            several => several,
+        };
         let prompt = Prompt::Draft { plan: None };
-        all((0..self.n).zip(temperatures.iter().cycle()).map(|(index, &temperature)| {
+        all((0..self.n.get()).zip(temperatures.iter().cycle()).map(|(index, &temperature)| {
             sample(ask, &prompt, sampling(temperature, self.tokens_max), index)
         }))
     }
@@ -107,7 +108,7 @@ impl BestOf {
     fn tests(&self, ask: &mut Ask<'_>, candidates: &[Slot]) -> Asked<Option<Digest>> {
         let shown: Vec<Digest> = candidates.iter().copied().flatten().collect();
         let entry = &ask.task().problem().entry;
-        let (count, sampling) = (self.per_reply, sampling(self.temperature, self.tokens_max));
+        let (count, sampling) = (self.per_reply.get(), sampling(self.temperature, self.tokens_max));
         let replies = all((0..self.tests).map(|index| {
             let about = match (self.tests_about, shown.len()) {
                 (false, _) | (_, 0) => None,

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Slot,
-    pool::{Outcome, drafts, passing, rows, sampling, verdicts},
+    pool::{Count, Outcome, Temperature, count, drafts, passing, rows, sampling, verdicts},
 };
 use crate::{
     ask::{Ask, Asked, Cases, Digest, all},
@@ -29,19 +29,19 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Choose {
     /// Samples.
-    pub n: u32,
+    pub n: Count,
     /// Temperature of all answers.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Who votes before the judge.
     pub votes: Votes,
     /// Programs that a judge sees at once.
-    pub keep: u32,
+    pub keep: Count,
     /// How often a judge may ask for outputs on inputs of its own.
     pub turns: u32,
     /// Judges.
-    pub panel: u32,
+    pub panel: Count,
 }
 
 /// Who votes before the judge.
@@ -57,27 +57,27 @@ pub enum Votes {
 impl Default for Choose {
     fn default() -> Choose {
         Choose {
-            n: 10,
-            temperature: 0.5,
-            tokens_max: 4096,
+            n: count(10),
+            temperature: Temperature::of(0.5),
+            tokens_max: count(4096),
             votes: Votes::Tests,
-            keep: 3,
+            keep: count(3),
             turns: 10,
-            panel: 1,
+            panel: count(1),
         }
     }
 }
 
 impl Choose {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
-        let candidates = drafts(ask, self.n, sampling(self.temperature, self.tokens_max))?;
+        let candidates = drafts(ask, self.n.get(), sampling(self.temperature, self.tokens_max))?;
         let visible = verdicts(&rows(ask, &candidates, Cases::Visible)?);
         let (best, pass) = passing(&visible, &candidates);
         let programs = match self.votes {
             Votes::None => once(&candidates, &best, ask),
             Votes::Tests => {
                 let mut programs = self.voted(ask, &candidates, &best)?;
-                programs.truncate(self.keep as usize);
+                programs.truncate(self.keep.get() as usize);
                 programs
             }
         };
@@ -125,7 +125,7 @@ impl Choose {
 
     /// The winner of groups of `keep`, and of their winners.
     fn winner(&self, ask: &mut Ask<'_>, mut programs: Vec<Digest>) -> Asked<Option<Digest>> {
-        let group = (self.keep as usize).max(2);
+        let group = (self.keep.get() as usize).max(2);
         while programs.len() > group {
             programs = all(programs.chunks(group).map(|group| self.panel(ask, group)))?;
         }
@@ -141,10 +141,10 @@ impl Choose {
             return Ok(*only);
         }
         let mut votes = vec![0_u32; among.len()];
-        for judge in 0..self.panel {
+        for judge in 0..self.panel.get() {
             if let Some(at) = self.judge(ask, among, judge)? {
                 votes[at] += 1;
-                if votes[at] * 2 > self.panel {
+                if votes[at] * 2 > self.panel.get() {
                     return Ok(among[at]);
                 }
             }

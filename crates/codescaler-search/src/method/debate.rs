@@ -7,8 +7,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Slot,
     pool::{
-        InputSource, Outcome, Wanted, decide, drafts, evidence, made_inputs, rows, sample,
-        sampling, scores_needed,
+        Count, InputSource, Outcome, Temperature, Wanted, count, decide, drafts, evidence,
+        made_inputs, rows, sample, sampling, scores_needed,
     },
 };
 use crate::{
@@ -21,13 +21,13 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Debate {
     /// Writers.
-    pub n: u32,
+    pub n: Count,
     /// Rounds after the first drafts.
-    pub rounds: u32,
+    pub rounds: Count,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Chooses among the last round's programs.
     pub rule: Rule,
     /// Inputs for a vote.
@@ -37,10 +37,10 @@ pub struct Debate {
 impl Default for Debate {
     fn default() -> Debate {
         Debate {
-            n: 3,
-            rounds: 2,
-            temperature: 0.7,
-            tokens_max: 4096,
+            n: count(3),
+            rounds: count(2),
+            temperature: Temperature::of(0.7),
+            tokens_max: count(4096),
             rule: Rule::OutputVote,
             inputs_max: 20,
         }
@@ -50,8 +50,8 @@ impl Default for Debate {
 impl Debate {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let sampling = sampling(self.temperature, self.tokens_max);
-        let mut programs: Vec<Slot> = drafts(ask, self.n, sampling)?;
-        for _ in 0..self.rounds {
+        let mut programs: Vec<Slot> = drafts(ask, self.n.get(), sampling)?;
+        for _ in 0..self.rounds.get() {
             rows(ask, &programs, Cases::Visible)?;
             let turns = all((0..programs.len()).map(|at| {
                 let Some(own) = programs[at] else { return Ok(None) };

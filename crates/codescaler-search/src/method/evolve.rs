@@ -8,7 +8,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Slot,
-    pool::{Outcome, Wanted, decide, drafts, evidence, sample, sampling},
+    pool::{
+        Count, Outcome, Temperature, Wanted, count, decide, drafts, evidence, sample, sampling,
+    },
 };
 use crate::{
     ask::{Ask, Asked, Digest, all},
@@ -20,22 +22,29 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Evolve {
     /// Programs of a generation.
-    pub n: u32,
+    pub n: Count,
     /// Generations.
-    pub rounds: u32,
+    pub rounds: Count,
     /// Programs that the next generation sees.
-    pub keep: u32,
+    pub keep: Count,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Whether visible tests come before the score.
     pub visible: bool,
 }
 
 impl Default for Evolve {
     fn default() -> Evolve {
-        Evolve { n: 5, rounds: 4, keep: 5, temperature: 0.8, tokens_max: 4096, visible: true }
+        Evolve {
+            n: count(5),
+            rounds: count(4),
+            keep: count(5),
+            temperature: Temperature::of(0.8),
+            tokens_max: count(4096),
+            visible: true,
+        }
     }
 }
 
@@ -44,8 +53,8 @@ impl Evolve {
         let sampling = sampling(self.temperature, self.tokens_max);
         let rule = if self.visible { Rule::RmWithinPassing } else { Rule::RmArgmax };
         let wanted = Wanted { visible: self.visible, scores: true, ..Wanted::default() };
-        let mut pool: Vec<Slot> = drafts(ask, self.n, sampling)?;
-        for _ in 1..self.rounds {
+        let mut pool: Vec<Slot> = drafts(ask, self.n.get(), sampling)?;
+        for _ in 1..self.rounds.get() {
             let evidence = evidence(ask, &pool, wanted)?;
             let parents = self.parents(&pool, &evidence);
             let prompt = match parents.is_empty() {
@@ -56,7 +65,7 @@ impl Evolve {
             let first = if matches!(prompt, Prompt::Draft { .. }) { pool.len() } else { 0 };
             let first = u32::try_from(first).unwrap_or(u32::MAX);
             pool.extend(all(
-                (first..first + self.n).map(|index| sample(ask, &prompt, sampling, index))
+                (first..first + self.n.get()).map(|index| sample(ask, &prompt, sampling, index))
             )?);
         }
         let evidence = evidence(ask, &pool, wanted)?;
@@ -78,7 +87,7 @@ impl Evolve {
                 parents.push(program);
             }
         }
-        parents.truncate(self.keep as usize);
+        parents.truncate(self.keep.get() as usize);
         parents
     }
 }

@@ -6,7 +6,10 @@
 use codescaler::select::Rule;
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Outcome, Wanted, decide, evidence, program_of, sampling, scores_needed};
+use super::pool::{
+    Count, Outcome, Temperature, Wanted, count, decide, evidence, program_of, sampling,
+    scores_needed,
+};
 use crate::{
     ask::{Ask, Asked, Chat},
     prompt::Prompt,
@@ -17,13 +20,13 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct First {
     /// Samples begun.
-    pub n: u32,
+    pub n: Count,
     /// Samples waited for.
-    pub enough: u32,
+    pub enough: Count,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Chooses among those.
     pub rule: Rule,
     /// Whether visible tests are run.
@@ -33,10 +36,10 @@ pub struct First {
 impl Default for First {
     fn default() -> First {
         First {
-            n: 8,
-            enough: 1,
-            temperature: 0.7,
-            tokens_max: 4096,
+            n: count(8),
+            enough: count(1),
+            temperature: Temperature::of(0.7),
+            tokens_max: count(4096),
             rule: Rule::First,
             visible: false,
         }
@@ -47,10 +50,11 @@ impl First {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let sampling = sampling(self.temperature, self.tokens_max);
         let prompt = Prompt::Draft { plan: None };
-        let chats: Vec<Chat> =
-            (0..self.n).map(|index| Chat { prompt: prompt.clone(), sampling, index }).collect();
+        let chats: Vec<Chat> = (0..self.n.get())
+            .map(|index| Chat { prompt: prompt.clone(), sampling, index })
+            .collect();
         let counts = |reply: &crate::Reply| reply.is_whole && reply.program.is_some();
-        let replies = ask.first_chats(&chats, self.enough as usize, counts)?;
+        let replies = ask.first_chats(&chats, self.enough.get() as usize, counts)?;
         let candidates: Vec<_> = replies.iter().map(|reply| program_of(ask, reply)).collect();
         let wanted = Wanted {
             visible: self.visible,

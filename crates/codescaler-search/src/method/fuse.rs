@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Slot,
-    pool::{Outcome, Wanted, decide, drafts, evidence, sample, sampling},
+    pool::{
+        Count, Outcome, Temperature, Wanted, count, decide, drafts, evidence, sample, sampling,
+    },
 };
 use crate::{
     ask::{Ask, Asked, Digest, all},
@@ -19,27 +21,33 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Fuse {
     /// Samples.
-    pub n: u32,
+    pub n: Count,
     /// The best of them, which are shown.
-    pub keep: u32,
+    pub keep: Count,
     /// Fused programs.
     pub fused: u32,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
 }
 
 impl Default for Fuse {
     fn default() -> Fuse {
-        Fuse { n: 5, keep: 5, fused: 1, temperature: 0.7, tokens_max: 4096 }
+        Fuse {
+            n: count(5),
+            keep: count(5),
+            fused: 1,
+            temperature: Temperature::of(0.7),
+            tokens_max: count(4096),
+        }
     }
 }
 
 impl Fuse {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let sampling = sampling(self.temperature, self.tokens_max);
-        let mut pool: Vec<Slot> = drafts(ask, self.n, sampling)?;
+        let mut pool: Vec<Slot> = drafts(ask, self.n.get(), sampling)?;
         let wanted = Wanted { visible: true, scores: true, ..Wanted::default() };
         let found = evidence(ask, &pool, wanted)?;
         let best = codescaler::select::select(&Rule::RmWithinPassing, &found, ask.seed("fuse"));
@@ -50,7 +58,7 @@ impl Fuse {
                 of.push(program);
             }
         }
-        of.truncate(self.keep as usize);
+        of.truncate(self.keep.get() as usize);
         // Of one program there is nothing to fuse.
         if of.len() > 1 {
             let prompt = Prompt::Fuse { of };

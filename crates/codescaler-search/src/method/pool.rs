@@ -1,5 +1,7 @@
 //! What methods have in common: samples, evidence about them, and a choice.
 
+use std::num::NonZeroU32;
+
 use codescaler::{
     evidence::{Evidence, Table},
     inputs::{self, MutateOptions},
@@ -54,15 +56,80 @@ impl Outcome {
     }
 }
 
+/// A number of things, at least one.
+pub(super) type Count = NonZeroU32;
+
+/// `n`, which is not zero.
+pub(super) const fn count(n: u32) -> Count {
+    NonZeroU32::new(n).expect("a parameter's own value is not zero")
+}
+
+/// A temperature between 0 and 2.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "f64", into = "f64")]
+pub struct Temperature {
+    milli: u32,
+}
+
+impl Temperature {
+    /// `temperature`, which is between 0 and 2.
+    pub(super) fn of(temperature: f64) -> Temperature {
+        Temperature::try_from(temperature).expect("a parameter's own value is within bounds")
+    }
+}
+
+impl TryFrom<f64> for Temperature {
+    type Error = &'static str;
+
+    fn try_from(temperature: f64) -> Result<Temperature, &'static str> {
+        if !(0.0..=2.0).contains(&temperature) {
+            return Err("it is between 0 and 2");
+        }
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "it is between 0 and 2000"
+        )]
+        let milli = (temperature * 1000.0).round() as u32;
+        Ok(Temperature { milli })
+    }
+}
+
+impl From<Temperature> for f64 {
+    fn from(temperature: Temperature) -> f64 {
+        f64::from(temperature.milli) / 1000.0
+    }
+}
+
+/// Temperatures that samples have in turn, written with `/` between them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Temperatures(pub(super) Vec<Temperature>);
+
+impl TryFrom<String> for Temperatures {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Temperatures, String> {
+        let one = |part: &str| {
+            let number =
+                part.trim().parse::<f64>().map_err(|_| format!("{part:?} is no number"))?;
+            Ok(Temperature::try_from(number)?)
+        };
+        let parts = text.split('/').filter(|part| !part.trim().is_empty());
+        parts.map(one).collect::<Result<_, String>>().map(Temperatures)
+    }
+}
+
+impl From<Temperatures> for String {
+    fn from(temperatures: Temperatures) -> String {
+        let all: Vec<String> = temperatures.0.iter().map(|&t| f64::from(t).to_string()).collect();
+        all.join("/")
+    }
+}
+
 /// How language models draw, as methods' parameters say it.
-pub(super) fn sampling(temperature: f64, tokens_max: u32) -> Sampling {
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "a temperature is between 0 and 2"
-    )]
-    let temperature_milli = (temperature * 1000.0).round() as u32;
-    Sampling { temperature_milli, tokens_max }
+pub(super) fn sampling(temperature: Temperature, tokens_max: Count) -> Sampling {
+    Sampling { temperature_milli: temperature.milli, tokens_max: tokens_max.get() }
 }
 
 /// The program of a sample of `prompt`.

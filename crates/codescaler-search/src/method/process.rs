@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Slot,
-    pool::{Outcome, Wanted, decide, evidence, sample, sampling},
+    pool::{Count, Outcome, Temperature, Wanted, count, decide, evidence, sample, sampling},
 };
 use crate::{
     ask::{Ask, Asked, Digest, all},
@@ -21,27 +21,33 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Process {
     /// Plans.
-    pub n: u32,
+    pub n: Count,
     /// Plans that are carried on with.
-    pub keep: u32,
+    pub keep: Count,
     /// Programs of each of those.
-    pub rounds: u32,
+    pub rounds: Count,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
 }
 
 impl Default for Process {
     fn default() -> Process {
-        Process { n: 8, keep: 2, rounds: 4, temperature: 0.8, tokens_max: 4096 }
+        Process {
+            n: count(8),
+            keep: count(2),
+            rounds: count(4),
+            temperature: Temperature::of(0.8),
+            tokens_max: count(4096),
+        }
     }
 }
 
 impl Process {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let sampling = sampling(self.temperature, self.tokens_max);
-        let plans = all((0..self.n).map(|index| ask.chat(&Prompt::Plan, sampling, index)))?;
+        let plans = all((0..self.n.get()).map(|index| ask.chat(&Prompt::Plan, sampling, index)))?;
         let plans: Vec<Digest> =
             plans.into_iter().flatten().map(|reply| ask.keep(&reply.text)).collect();
         let write = |ask: &mut Ask<'_>, plan: Digest, index: u32| {
@@ -54,8 +60,9 @@ impl Process {
             .map(|choice| choice.ranking.concat())
             .unwrap_or_default();
         let kept: Vec<Digest> =
-            order.into_iter().take(self.keep as usize).map(|at| plans[at]).collect();
-        let more = kept.iter().flat_map(|&plan| (1..self.rounds).map(move |index| (plan, index)));
+            order.into_iter().take(self.keep.get() as usize).map(|at| plans[at]).collect();
+        let more =
+            kept.iter().flat_map(|&plan| (1..self.rounds.get()).map(move |index| (plan, index)));
         pool.extend(all(more.map(|(plan, index)| write(ask, plan, index)))?);
         let found = evidence(ask, &pool, wanted)?;
         Ok(decide(ask, &Rule::RmWithinPassing, pool, &found))

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::pool::{Outcome, rows, sample, sampling, verdicts};
+use super::pool::{Count, Outcome, Temperature, count, rows, sample, sampling, verdicts};
 use crate::{
     ask::{Ask, Asked, Cases},
     prompt::Prompt,
@@ -15,11 +15,11 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct Resample {
     /// Attempts, at most. [`attempts_optimal`] finds it from the verifier's error rates.
-    pub n: u32,
+    pub n: Count,
     /// Temperature.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Whether to abstain when no attempt is accepted, rather than give the best of them.
     pub abstain: bool,
     /// The least score of the reward model with which an attempt that passes is accepted.
@@ -28,7 +28,13 @@ pub struct Resample {
 
 impl Default for Resample {
     fn default() -> Resample {
-        Resample { n: 16, temperature: 0.8, tokens_max: 4096, abstain: true, score_min: None }
+        Resample {
+            n: count(16),
+            temperature: Temperature::of(0.8),
+            tokens_max: count(4096),
+            abstain: true,
+            score_min: None,
+        }
     }
 }
 
@@ -36,7 +42,7 @@ impl Resample {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let mut candidates = Vec::new();
         let mut passed = Vec::new();
-        for index in 0..self.n {
+        for index in 0..self.n.get() {
             let prompt = Prompt::Draft { plan: None };
             let slot = sample(ask, &prompt, sampling(self.temperature, self.tokens_max), index)?;
             let verdicts = verdicts(&rows(ask, &[slot], Cases::Visible)?);
@@ -64,7 +70,7 @@ impl Resample {
                 .with_note(format!("accepted at attempt {}", at + 1)));
             }
         }
-        let note = format!("none of {} attempts was accepted", self.n);
+        let note = format!("none of {} attempts was accepted", self.n.get());
         let most = passed.iter().copied().max().unwrap_or(0);
         if self.abstain || most == 0 {
             return Ok(Outcome { candidates, ..Outcome::default() }

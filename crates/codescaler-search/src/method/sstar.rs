@@ -19,8 +19,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Slot,
     pool::{
-        InputSource, Outcome, clusters, made_inputs, outputs, passing, program_of, rows, sampling,
-        verdicts,
+        Count, InputSource, Outcome, Temperature, clusters, count, made_inputs, outputs, passing,
+        program_of, rows, sampling, verdicts,
     },
 };
 use crate::{
@@ -34,15 +34,15 @@ use crate::{
 #[serde(default, deny_unknown_fields)]
 pub struct SStar {
     /// Chains.
-    pub n: u32,
+    pub n: Count,
     /// Programs of a chain, the first draft counted.
-    pub rounds: u32,
+    pub rounds: Count,
     /// What a chain sees of its past.
     pub context: Context,
     /// Temperature of all samples but the judge's.
-    pub temperature: f64,
+    pub temperature: Temperature,
     /// Tokens of an answer.
-    pub tokens_max: u32,
+    pub tokens_max: Count,
     /// Where the first inputs come from.
     pub inputs: InputSource,
     /// How many.
@@ -85,11 +85,11 @@ pub enum Judge {
 impl Default for SStar {
     fn default() -> SStar {
         SStar {
-            n: 16,
-            rounds: 3,
+            n: count(16),
+            rounds: count(3),
             context: Context::All,
-            temperature: 0.7,
-            tokens_max: 4096,
+            temperature: Temperature::of(0.7),
+            tokens_max: count(4096),
             inputs: InputSource::Written,
             inputs_max: 20,
             separating: 5,
@@ -102,7 +102,7 @@ impl Default for SStar {
 impl SStar {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let sampling = sampling(self.temperature, self.tokens_max);
-        let candidates = all((0..self.n).map(|chain| self.chain(ask, chain, sampling)))?;
+        let candidates = all((0..self.n.get()).map(|chain| self.chain(ask, chain, sampling)))?;
         let visible = verdicts(&rows(ask, &candidates, Cases::Visible)?);
         let (best, pass) = passing(&visible, &candidates);
         if best.is_empty() {
@@ -131,7 +131,7 @@ impl SStar {
     fn chain(&self, ask: &mut Ask<'_>, chain: u32, sampling: Sampling) -> Asked<Slot> {
         let mut rounds: Vec<(Digest, usize)> = Vec::new();
         let mut prompt = Prompt::Draft { plan: None };
-        for _ in 0..self.rounds {
+        for _ in 0..self.rounds.get() {
             let reply = ask.chat(&prompt, sampling, chain)?;
             let Some(program) = reply.and_then(|reply| program_of(ask, &reply)) else {
                 // The released code makes an empty answer the chain's result.

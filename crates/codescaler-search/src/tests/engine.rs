@@ -98,8 +98,8 @@ fn work(
 ) -> (Vec<&'static str>, Option<(Option<u32>, Cost)>) {
     let world = World::new(&[16, 0, 32, 16], 2);
     let method: Method = method.parse().unwrap();
-    let tasks = vec![Task::of(&problem(world.visible))];
-    let mut engine = Engine::new(method, tasks, (Budget::default(), Budget::default()), 7);
+    let searches = vec![(Task::of(&problem(world.visible)), method)];
+    let mut engine = Engine::new(searches, (Budget::default(), Budget::default()), 7);
     let mut asked = Vec::new();
     while asked.len() < stop_after {
         let next = engine.next(&WORKERS, memory);
@@ -140,8 +140,8 @@ fn a_second_method_over_the_same_samples_asks_only_what_is_new() {
 fn what_nobody_waits_for_is_stopped() {
     let world = World::new(&[1, 0, 2, 3], 1);
     let method: Method = "first_finish:n=4;enough=1".parse().unwrap();
-    let tasks = vec![Task::of(&problem(1))];
-    let mut engine = Engine::new(method, tasks, (Budget::default(), Budget::default()), 7);
+    let searches = vec![(Task::of(&problem(1)), method)];
+    let mut engine = Engine::new(searches, (Budget::default(), Budget::default()), 7);
     let generator = Worker::LanguageModel(Role::Generator);
     let mut open: Vec<Work> =
         std::iter::from_fn(|| engine.next(&[generator], &mut Fresh)).collect();
@@ -165,8 +165,8 @@ fn what_nobody_waits_for_is_stopped() {
 fn a_slow_answer_holds_up_nobody_else() {
     let world = World::new(&[0, 1], 1);
     let method: Method = "codescaler_run:n=2".parse().unwrap();
-    let tasks = vec![Task::of(&problem(1)); 50];
-    let mut engine = Engine::new(method, tasks, (Budget::default(), Budget::default()), 7);
+    let searches = vec![(Task::of(&problem(1)), method); 50];
+    let mut engine = Engine::new(searches, (Budget::default(), Budget::default()), 7);
     let mut slow = None;
     loop {
         let next = engine.next(&WORKERS, &mut Fresh);

@@ -227,10 +227,10 @@ fn every_preset_is_a_method_that_writes_itself_down() {
     expect![[r#"
         there is no method "best"; `codescaler methods` lists them
         method sstar: "n" is no key=value
-        method sstar: unknown field `m`, expected one of `n`, `rounds`, `context`, `temperature`, `tokens_max`, `inputs`, `inputs_max`, `separating`, `judge`, `released`
-        method sstar: n is at least 1
-        method codescaler: temperature is between 0 and 2
-        method cure: unknown rule "best"; the rules are first, random, shortest, longest, public_filter, max_pass, max_pass_consistency, codet, b4, mbr_exec, alphacode_clusters, output_vote, rm_argmax, rm_within_passing, hybrid_lexi, weighted_verifiers"#]]
+        method sstar: m: unknown field `m`, expected one of `n`, `rounds`, `context`, `temperature`, `tokens_max`, `inputs`, `inputs_max`, `separating`, `judge`, `released`
+        method sstar: n: invalid value: integer `0`, expected a nonzero u32
+        method codescaler: temperature: it is between 0 and 2
+        method cure: rule: unknown rule "best"; the rules are first, random, shortest, longest, public_filter, max_pass, max_pass_consistency, codet, b4, mbr_exec, alphacode_clusters, output_vote, rm_argmax, rm_within_passing, hybrid_lexi, weighted_verifiers"#]]
     .assert_eq(&["best", "sstar:n", "sstar:m=1", "sstar:n=0", "codescaler:temperature=3", "cure:rule=best"].map(said).join("\n"));
 }
 

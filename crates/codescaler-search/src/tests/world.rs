@@ -232,8 +232,8 @@ pub(super) const WORKERS: [Worker; 5] = [
 /// Plays a method in a world; `order` decides in which order answers come.
 pub(super) fn play(method: &str, world: &World, each: Budget, order: u64) -> (Solved, Asked) {
     let method: Method = method.parse().expect("a method");
-    let tasks = vec![Task::of(&problem(world.visible))];
-    let mut engine = Engine::new(method, tasks, (each, Budget::default()), 7);
+    let searches = vec![(Task::of(&problem(world.visible)), method)];
+    let mut engine = Engine::new(searches, (each, Budget::default()), 7);
     let mut rng = Rng::new(order);
     let mut asked = Asked::new();
     let mut open = Vec::new();
