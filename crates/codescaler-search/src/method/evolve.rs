@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use super::{
     Slot,
     pool::{
-        Count, Outcome, Temperature, Wanted, count, decide, drafts, evidence, sample, sampling,
+        Count, Outcome, Temperature, Wanted, best_texts, count, decide, drafts, evidence, sample,
+        sampling,
     },
 };
 use crate::{
@@ -81,13 +82,6 @@ impl Evolve {
         let score = |at: usize| evidence.scores.first().and_then(|scores| scores[at]);
         let mut order: Vec<usize> = (0..pool.len()).filter(|&at| pool[at].is_some()).collect();
         order.sort_by_key(|&at| std::cmp::Reverse((passed(at), score(at))));
-        let mut parents = Vec::new();
-        for program in order.into_iter().filter_map(|at| pool[at]) {
-            if !parents.contains(&program) {
-                parents.push(program);
-            }
-        }
-        parents.truncate(self.keep.get() as usize);
-        parents
+        best_texts(pool, order, self.keep)
     }
 }

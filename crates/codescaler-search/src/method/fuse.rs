@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Slot,
     pool::{
-        Count, Outcome, Temperature, Wanted, count, decide, drafts, evidence, sample, sampling,
+        Count, Outcome, Temperature, Wanted, best_texts, count, decide, drafts, evidence, sample,
+        sampling,
     },
 };
 use crate::{
-    ask::{Ask, Asked, Digest, all},
+    ask::{Ask, Asked, all},
     prompt::Prompt,
 };
 
@@ -52,13 +53,7 @@ impl Fuse {
         let found = evidence(ask, &pool, wanted)?;
         let best = codescaler::select::select(&Rule::RmWithinPassing, &found, ask.seed("fuse"));
         let order = best.map(|choice| choice.ranking.concat()).unwrap_or_default();
-        let mut of: Vec<Digest> = Vec::new();
-        for program in order.into_iter().filter_map(|at| pool[at]) {
-            if !of.contains(&program) {
-                of.push(program);
-            }
-        }
-        of.truncate(self.keep.get() as usize);
+        let of = best_texts(&pool, order, self.keep);
         // Of one program there is nothing to fuse.
         if of.len() > 1 {
             let prompt = Prompt::Fuse { of };

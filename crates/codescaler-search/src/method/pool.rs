@@ -276,6 +276,22 @@ pub(super) fn decide(
     }
 }
 
+/// The first `keep` programs in an order of places, each text once.
+pub(super) fn best_texts(
+    pool: &[Slot],
+    order: impl IntoIterator<Item = usize>,
+    keep: Count,
+) -> Vec<Digest> {
+    let mut texts = Vec::new();
+    for program in order.into_iter().filter_map(|at| pool[at]) {
+        if !texts.contains(&program) {
+            texts.push(program);
+        }
+    }
+    texts.truncate(keep.get() as usize);
+    texts
+}
+
 /// The kinds of evidence that a rule goes by.
 pub(super) fn scores_needed(rule: &Rule) -> bool {
     rule.needs().iter().any(|need| matches!(need, Need::Scorers(_)))

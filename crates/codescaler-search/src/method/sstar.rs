@@ -74,7 +74,8 @@ pub enum Judge {
     LanguageModel,
     /// A language model that reads both programs, in both orders.
     CodeOnly,
-    /// The reward model: the cluster with the highest score.
+    /// The reward model: a vote of clusters in which each program counts as much as it is likely to
+    /// be right, and in the cluster that wins the highest score.
     RewardModel,
     /// The largest cluster.
     Agreement,
@@ -181,19 +182,20 @@ impl SStar {
             return Ok(Outcome::among(ask, candidates, only.clone()));
         }
         let mut doubts = Doubts::default();
+        let mut scores = Vec::new();
         let points: Vec<f64> = match self.judge {
             Judge::None => vec![0.0; clusters.len()],
             Judge::Agreement => clusters.iter().map(|cluster| cluster.len() as f64).collect(),
             Judge::RewardModel => {
-                let score = |ask: &mut Ask<'_>, cluster: &Vec<usize>| {
-                    let scores = all(cluster
-                        .iter()
-                        .filter_map(|&at| candidates[at])
-                        .map(|program| ask.score(program)))?;
-                    let best = scores.into_iter().flatten().max();
-                    Ok(best.map_or(f64::NEG_INFINITY, |score| f64::from(score.get())))
+                scores = all(candidates.iter().map(|slot| match slot {
+                    Some(program) => ask.score(*program),
+                    None => Ok(None),
+                }))?;
+                // A weighted vote: a program counts as much as it is likely to be right.
+                let weight = |at: &usize| {
+                    scores[*at].map_or(0.0, |score| 1.0 / (1.0 + f64::from(-score.get()).exp()))
                 };
-                all(clusters.iter().map(|cluster| score(ask, cluster)))?
+                clusters.iter().map(|cluster| cluster.iter().map(weight).sum()).collect()
             }
             Judge::LanguageModel | Judge::CodeOnly => {
                 let judged: Vec<Digest> =
@@ -209,6 +211,10 @@ impl SStar {
         winners.retain(|cluster| cluster.len() == largest);
         let mut ties: Vec<usize> = winners.into_iter().flatten().copied().collect();
         ties.sort_unstable();
+        // Of programs that behave alike, the one that the reward model likes best, where it was asked.
+        let score = |at: usize| scores.get(at).copied().flatten();
+        let best = ties.iter().map(|&at| score(at)).max().flatten();
+        ties.retain(|&at| score(at) == best);
         Ok(doubts.told(Outcome::among(ask, candidates, ties)))
     }
 

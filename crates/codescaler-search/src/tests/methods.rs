@@ -106,7 +106,7 @@ fn sstar() {
     check(
         "sstar_scored:n=4",
         &world,
-        &expect!["0 | draft 4, run inputs 3, run visible 3, score 3 | "],
+        &expect!["16 | draft 4, run inputs 3, run visible 3, score 3 | "],
     );
     check("self_debug:n=4", &world, &expect!["0 | draft 4, run visible 3 | "]);
 }
