@@ -167,16 +167,6 @@ impl Known {
         }
     }
 
-    /// How many questions were answered.
-    pub fn len(&self) -> usize {
-        self.answers.len()
-    }
-
-    /// Whether nothing was answered yet.
-    pub fn is_empty(&self) -> bool {
-        self.answers.is_empty()
-    }
-
     /// The refusals, as many as there are.
     pub(crate) fn refusals(&self) -> impl Iterator<Item = &Refusal> {
         self.answers.values().filter_map(|answer| match answer {

@@ -143,7 +143,7 @@ pub(crate) enum Credit {
 /// A budget with what is spent of it and what is reserved: whoever wants to spend reserves the
 /// most that it can cost, and commits what it did cost.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Ledger {
+pub(crate) struct Ledger {
     budget: Budget,
     spent: Cost,
     reserved: Cost,
@@ -151,12 +151,12 @@ pub struct Ledger {
 
 impl Ledger {
     /// Nothing is spent yet.
-    pub fn new(budget: Budget) -> Ledger {
+    pub(crate) fn new(budget: Budget) -> Ledger {
         Ledger { budget, ..Ledger::default() }
     }
 
     /// What was spent.
-    pub fn spent(&self) -> Cost {
+    pub(crate) fn spent(&self) -> Cost {
         self.spent
     }
 

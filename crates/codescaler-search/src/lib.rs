@@ -33,7 +33,7 @@ pub use ask::{
     Answer, Ask, Asked, Cases, Cell, Chat, Digest, Known, Pending, Question, Refusal, Reply,
     Sampling, all,
 };
-pub use budget::{Budget, Cost, Ledger, Resource};
+pub use budget::{Budget, Cost, Resource};
 pub use engine::{Desk, Engine, Solved, Ticket, Work, Worker};
 pub use method::{Kind, Method, MethodError, Outcome, PRESETS, Preset, Verifier, attempts_optimal};
 pub use prompt::{Message, Prompt, PromptError, Prompts, Role, Speaker, shortened};
