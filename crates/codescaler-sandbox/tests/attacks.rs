@@ -31,7 +31,10 @@ use codescaler_sandbox::{CaseRun, Cases, Job, Level, Options, Output, Run, Sandb
 use rustix::process::{Pid, Signal, kill_process};
 
 const ANSWER: &str = "token:5f0c7a";
-const LIMITS: Limits = Limits { cpu_ms_max: 150, memory_mib_max: 256 };
+// No honest program, and no attack that is to be caught in another way, meets this one.
+const LIMITS: Limits = Limits { cpu_ms_max: 10_000, memory_mib_max: 256 };
+// For attacks that take time: soon over.
+const SHORT: Limits = Limits { cpu_ms_max: 150, ..LIMITS };
 
 struct Attack {
     name: String,
@@ -148,10 +151,14 @@ fn run(level_max: Level, language: Language, (file, entry, tests): (&str, &Entry
     };
     let jobs: Vec<Job<'_>> = attacks
         .iter()
-        .map(|attack| Job {
-            // Once is enough for what takes time or memory.
-            stop_at_first_failure: attack.verdicts.contains(&Verdict::TimeLimit),
-            ..job(attack.program.as_str())
+        .map(|attack| {
+            let takes_time = attack.verdicts.contains(&Verdict::TimeLimit);
+            Job {
+                limits: if takes_time { SHORT } else { LIMITS },
+                // Once is enough for what takes time or memory.
+                stop_at_first_failure: takes_time,
+                ..job(attack.program.as_str())
+            }
         })
         .collect();
     let mut complaints = Vec::new();
