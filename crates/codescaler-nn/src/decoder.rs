@@ -60,7 +60,16 @@ impl Decoder {
         threads: NonZeroUsize,
     ) -> Result<Self, LoadError> {
         let config = DecoderConfig::read(dir)?;
-        let weights = Weights::open(dir)?;
+        Self::of(config, Weights::open(dir)?, plan, threads)
+    }
+
+    /// Packs weights of this shape.
+    pub(crate) fn of(
+        config: DecoderConfig,
+        weights: Weights,
+        plan: (Isa, Precision),
+        threads: NonZeroUsize,
+    ) -> Result<Self, LoadError> {
         let network = Network::load(&config, &weights, plan, threads)?;
         weights.finish()?;
         let (isa, precision) = plan;

@@ -8,11 +8,14 @@ use self::draft::Drafts;
 use crate::decoder::{Decoder, Prefix};
 use crate::directory::Directory;
 use crate::error::{LoadError, LoadErrorKind, ScoreError};
+use crate::kernel::Precision;
 use crate::matrix::Packed;
 use crate::network::HeadKind;
 use crate::reward::{Kernels, Options};
 use crate::sample::{Drawn, Sampling};
 use crate::text::{Message, TextEncoder};
+use crate::train::Trainer;
+use crate::weights::Weights;
 
 /// A policy: writes completions, token by token.
 pub struct Policy {
@@ -92,6 +95,38 @@ impl Policy {
         Ok(Self { head, text, stop_tokens: stop_tokens(dir)?, tokens_max, decoder })
     }
 
+    /// Takes the weights of a decoder in training, which has this policy's shape and tokens.
+    ///
+    /// # Errors
+    /// When the training has left a weight that is no number.
+    pub fn follow(&mut self, trainer: &Trainer) -> Result<(), LoadError> {
+        let Kernels { isa, precision, threads } = self.decoder.kernels();
+        // Kept as exactly as products take them.
+        let kept = if precision == Precision::F32 { Precision::F32 } else { Precision::Bf16 };
+        let weights = Weights::of_bytes("the policy in training", trainer.weights(kept))?;
+        let config = trainer.config().clone();
+        self.decoder = Decoder::of(config, weights, (isa, precision), threads)?;
+        self.head = self.decoder.pack_head();
+        Ok(())
+    }
+
+    /// Whether some token ends a completion; without one, completions are as long as they may be.
+    pub fn ends(&self) -> bool {
+        !self.stop_tokens.is_empty()
+    }
+
+    /// The tokens of a conversation up to where the policy goes on.
+    ///
+    /// # Errors
+    /// When the template or the tokenizer refuses it.
+    pub fn prompt(&self, messages: &[Message<'_>]) -> Result<Vec<u32>, ScoreError> {
+        let (messages, begin) = match messages.split_last() {
+            Some((last, before)) if last.role == "assistant" => (before, last.content),
+            Some(_) | None => (messages, ""),
+        };
+        self.text.encode(&(self.text.render(messages, true)? + begin))
+    }
+
     /// What it is computed with.
     pub fn kernels(&self) -> Kernels {
         self.decoder.kernels()
@@ -120,11 +155,7 @@ impl Policy {
         watch: &mut dyn FnMut(usize, &str) -> ControlFlow<()>,
         rows_max: usize,
     ) -> Result<(Vec<Sample>, usize), ScoreError> {
-        let (messages, begin) = match request.messages.split_last() {
-            Some((last, before)) if last.role == "assistant" => (before, last.content),
-            Some(_) | None => (request.messages, ""),
-        };
-        let tokens = self.text.encode(&(self.text.render(messages, true)? + begin))?;
+        let tokens = self.prompt(request.messages)?;
         let Some((_, before)) = tokens.split_last() else { return Err(ScoreError::Empty) };
         if tokens.len() >= self.tokens_max {
             let (tokens, tokens_max) = (tokens.len() + 1, self.tokens_max);

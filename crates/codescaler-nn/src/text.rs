@@ -66,6 +66,17 @@ impl TextEncoder {
         self.tokenizer.token_to_id(self.special.get("eos_token")?.as_str()?)
     }
 
+    /// The token that ends the assistant's turn, by the template: the first after what was said.
+    ///
+    /// # Errors
+    /// When the template or the tokenizer refuses a conversation of two words.
+    pub fn end_of_turn(&self) -> Result<Option<u32>, ScoreError> {
+        let turn = |role| Message { role, content: "word" };
+        let text = self.render(&[turn("user"), turn("assistant")], false)?;
+        let said = text.rfind("word").map_or(text.len(), |at| at + "word".len());
+        Ok(self.encode(&text[said..])?.first().copied())
+    }
+
     /// The conversation as text, by the template; with `add_generation_prompt`, up to where the
     /// assistant goes on.
     ///

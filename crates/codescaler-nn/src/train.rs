@@ -6,6 +6,7 @@
 //! number of threads.
 
 mod adamw;
+mod advantage;
 mod attention;
 pub(crate) mod buffers;
 mod checkpoint;
@@ -16,6 +17,7 @@ mod lora;
 mod network;
 mod objective;
 mod reward;
+mod rollout;
 
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -32,11 +34,13 @@ use layout::Layout;
 use lora::Adapters;
 
 pub use adamw::{AdamW, Schedule};
+pub use advantage::{Advantage, Aggregation};
 pub use checkpoint::CheckpointError;
 pub use layout::TrainHead;
 pub use lora::Lora;
 pub use objective::{Objective, Targets};
 pub use reward::{Group, RewardLoss, RewardStep};
+pub use rollout::{Completion, PolicyLoss, PolicyStep, Rollouts};
 
 /// How a trainer computes.
 #[derive(Debug, Clone, Copy)]

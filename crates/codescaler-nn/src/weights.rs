@@ -29,6 +29,7 @@ pub(crate) struct Weights {
 enum Bytes {
     Mapped(Mmap),
     Held(&'static [u8]),
+    Owned(Vec<u8>),
 }
 
 impl std::ops::Deref for Bytes {
@@ -38,6 +39,7 @@ impl std::ops::Deref for Bytes {
         match self {
             Self::Mapped(map) => map,
             Self::Held(bytes) => bytes,
+            Self::Owned(bytes) => bytes,
         }
     }
 }
@@ -91,6 +93,13 @@ impl Weights {
     pub(crate) fn open_file(path: &Path) -> Result<Self, LoadError> {
         let mut weights = Self::empty(path);
         weights.add(path.to_owned(), map(path)?)?;
+        Ok(weights)
+    }
+
+    /// The bytes of a file that is nowhere but in memory; errors call it `name`.
+    pub(crate) fn of_bytes(name: &str, bytes: Vec<u8>) -> Result<Self, LoadError> {
+        let mut weights = Self::empty(Path::new(name));
+        weights.add(PathBuf::from(name), Bytes::Owned(bytes))?;
         Ok(weights)
     }
 

@@ -9,6 +9,7 @@ use safetensors::tensor::View;
 use safetensors::{Dtype, SafeTensorError};
 use serde_json::{Value, json};
 
+use super::layout::Tensor;
 use super::{TrainHead, Trainer};
 use crate::config::{DecoderConfig, RopeScaling};
 use crate::error::LoadError;
@@ -138,17 +139,24 @@ impl Trainer {
         let dtype = if precision == Precision::F32 { "float32" } else { "bfloat16" };
         let text = format!("{:#}\n", config_json(&self.config, self.head, dtype));
         fs::write(&config, text).map_err(fail)?;
-        let tensors: Vec<_> = self
-            .layout
-            .tensors
-            .iter()
-            .map(|tensor| {
-                let numbers = &self.values[tensor.range.clone()];
-                (&tensor.name, Numbers { numbers, shape: tensor.shape.clone(), precision })
-            })
-            .collect();
+        let tensors = self.tensors(precision);
         let tensors = tensors.iter().map(|(name, numbers)| (*name, numbers));
         write(&dir.join(WEIGHTS), tensors, ("format", "pt".to_owned()))
+    }
+
+    /// The file of weights that [`Trainer::export`] writes, in memory.
+    pub(crate) fn weights(&self, precision: Precision) -> Vec<u8> {
+        let tensors = self.tensors(precision);
+        let tensors = tensors.iter().map(|(name, numbers)| (*name, numbers));
+        safetensors::serialize(tensors, None).expect("tensors have their shapes' sizes")
+    }
+
+    fn tensors(&self, precision: Precision) -> Vec<(&str, Numbers<'_>)> {
+        let tensor = |tensor: &'_ Tensor| {
+            let numbers = &self.values[tensor.range.clone()];
+            Numbers { numbers, shape: tensor.shape.clone(), precision }
+        };
+        self.layout.tensors.iter().map(|own| (own.name.as_str(), tensor(own))).collect()
     }
 }
 

@@ -7,7 +7,7 @@ use super::network::{Batch, Both, Moment};
 use crate::attention::Cell;
 use crate::item::common_prefix;
 use crate::kernel::{Precision, Rows};
-use crate::layers::{exp, largest, sum};
+use crate::layers::{dot, exp, largest, sum};
 
 /// Rows whose logits exist at the same time.
 const ROWS: usize = 1024;
@@ -50,7 +50,11 @@ impl Trainer {
         self.memory.tidy();
         let moment = Moment::<C>::new(self, positions);
         let forward = moment.forward(&batch);
-        let (loss, mut dx) = moment.predict(&forward.x, &targets, weight, &mut grads);
+        let count = targets.iter().flatten().count().max(1) as f32;
+        let reading = Reading { temperature: 1.0, entropy: false, scale: weight / count };
+        let rows = (&forward.x[..], &targets[..]);
+        let (said, mut dx) = moment.predict(rows, reading, &|_, _| -1.0, Some(&mut grads));
+        let loss = -said.iter().map(|said| said.logprob).sum::<f64>() / f64::from(count);
         moment.backward(&batch, forward, &mut dx, &mut grads);
         drop((moment, dx));
         self.grads = grads;
@@ -58,36 +62,58 @@ impl Trainer {
     }
 }
 
+/// What a row of logits says of the token that came.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Said {
+    /// The token's natural log-probability.
+    pub logprob: f64,
+    /// The entropy of all tokens' probabilities, in nats; 0 unless asked for.
+    pub entropy: f64,
+}
+
+/// How logits are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reading {
+    /// Logits are divided by it.
+    pub temperature: f32,
+    /// Whether the entropy is wanted.
+    pub entropy: bool,
+    /// What all gradients are scaled by.
+    pub scale: f32,
+}
+
 impl<'a, C: Cell> Moment<'a, C> {
-    /// The mean loss of the rows with a target, and its gradient by `x`, (T, C), times `weight`.
-    fn predict(
+    /// What the head says of the rows of `x`, (T, C), that have a target, and the gradient by `x` of
+    /// the sum of `slope(row, said)` times each such row's log-probability. Without `grads` no
+    /// gradient is computed.
+    pub(super) fn predict(
         &self,
-        x: &[f32],
-        targets: &[Option<u32>],
-        weight: f32,
-        grads: &mut [f32],
-    ) -> (f64, Buffer<'a, f32>) {
+        (x, targets): (&[f32], &[Option<u32>]),
+        reading: Reading,
+        slope: &(impl Fn(usize, Said) -> f64 + Sync),
+        mut grads: Option<&mut [f32]>,
+    ) -> (Vec<Said>, Buffer<'a, f32>) {
         let (c, vocab) = (self.config.hidden, self.config.vocab);
         let head = self.layout.head.as_ref().unwrap_or(&self.layout.embedding);
         let matrix = Both::<C>::of(self.team, self.memory, &self.values[head.clone()], c);
-        let count = targets.iter().flatten().count().max(1) as f32;
         let mut dx = self.memory.numbers(x.len());
         dx.fill(0.0);
-        let mut sum = 0.0;
+        let mut said = vec![Said::default(); targets.len()];
         // Filled up to what kernels take.
         let stride = matrix.backward.k;
-        for (block, targets) in targets.chunks(ROWS).enumerate() {
-            let rows = block * ROWS * c..(block * ROWS + targets.len()) * c;
+        let blocks = targets.chunks(ROWS).zip(said.chunks_mut(ROWS)).enumerate();
+        for (block, (targets, said)) in blocks {
+            let first = block * ROWS;
+            let rows = first * c..(first + targets.len()) * c;
             let x = &x[rows.clone()];
             let normed = self.normed(x, &self.layout.norm);
             let a = Rows::new(&normed, targets.len(), c);
             let mut logits = self.memory.numbers(targets.len() * vocab);
             matrix.forward.multiply(a, &mut logits, set);
             let mut dlogits = self.memory.cells(targets.len() * stride);
-            let mut losses = vec![0.0; targets.len()];
             let items = logits.chunks_mut(vocab).zip(dlogits.chunks_mut(stride));
-            let items = items.zip(targets.iter().zip(&mut losses));
-            self.team.each(items, |((logits, out), (target, loss))| {
+            let items = items.zip(targets.iter().zip(said).enumerate());
+            self.team.each(items, |((logits, out), (row, (target, said)))| {
                 out[vocab..].fill(C::default());
                 let Some(target) = target.map(|target| target as usize) else {
                     out.fill(C::default());
@@ -96,41 +122,54 @@ impl<'a, C: Cell> Moment<'a, C> {
                 self.team.isa.wide(
                     #[inline(always)]
                     || {
-                        *loss = match self.team.isa.fuses() {
-                            true => cross_entropy::<true>(logits, target),
-                            false => cross_entropy::<false>(logits, target),
+                        *said = match self.team.isa.fuses() {
+                            true => read::<true>(logits, target, reading),
+                            false => read::<false>(logits, target, reading),
                         };
-                        out.iter_mut().zip(&*logits).for_each(|(out, x)| *out = C::round(*x));
+                        let slope =
+                            (slope(first + row, *said) / f64::from(reading.temperature)) as f32;
+                        let cells = out.iter_mut().zip(&*logits);
+                        cells.for_each(|(out, x)| *out = C::round(*x * slope));
                     },
                 );
             });
-            sum += losses.iter().sum::<f64>();
+            let Some(grads) = grads.as_deref_mut() else { continue };
             let mut dnormed = self.memory.numbers(x.len());
             let a = Rows::new(&dlogits, targets.len(), stride);
             matrix.backward.multiply(a, &mut dnormed, set);
             // Small gradients keep their digits in the products and are scaled here.
-            let scale = weight / count;
-            dnormed.iter_mut().for_each(|x| *x *= scale);
+            dnormed.iter_mut().for_each(|x| *x *= reading.scale);
             self.norm_backward((x, &self.layout.norm), &dnormed, &mut dx[rows], grads);
             let write = |out: &mut [f32], sums: &[f32]| {
-                out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum * scale);
+                out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum * reading.scale);
             };
             let grad = &mut grads[head.clone()];
             self.add_weight_gradient(&dlogits, (&normed, c), grad, write);
         }
-        (sum / f64::from(count), dx)
+        (said, dx)
     }
 }
 
-/// `-log softmax(logits)[target]`; its gradient takes the logits' place.
+/// What the logits say of `target`; the gradient of its log-probability by the logits, over the
+/// temperature, takes their place.
 #[inline(always)]
-fn cross_entropy<const FUSED: bool>(logits: &mut [f32], target: usize) -> f64 {
+fn read<const FUSED: bool>(logits: &mut [f32], target: usize, reading: Reading) -> Said {
+    if reading.temperature != 1.0 {
+        let inverse = 1.0 / reading.temperature;
+        logits.iter_mut().for_each(|logit| *logit *= inverse);
+    }
     let max = largest(logits);
     let lead = f64::from(logits[target] - max);
+    let leads: Vec<f32> = match reading.entropy {
+        true => logits.iter().map(|logit| *logit - max).collect(),
+        false => Vec::new(),
+    };
     logits.iter_mut().for_each(|logit| *logit = exp::<FUSED>(*logit - max));
     let sum = sum(logits);
-    let scale = 1.0 / sum;
+    let scale = -1.0 / sum;
     logits.iter_mut().for_each(|x| *x *= scale);
-    logits[target] -= 1.0;
-    f64::from(sum).ln() - lead
+    let log = f64::from(sum).ln();
+    let entropy = if reading.entropy { log + f64::from(dot(logits, &leads)) } else { 0.0 };
+    logits[target] += 1.0;
+    Said { logprob: lead - log, entropy }
 }

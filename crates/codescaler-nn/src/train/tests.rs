@@ -145,6 +145,129 @@ fn every_gradient_of_language_is_the_slope() {
     }
 }
 
+const COMPLETIONS: [usize; 3] = [4, 1, 2];
+
+/// Three completions to two prompts: their tokens, advantages, old and reference log-probabilities.
+type Written = (Vec<u32>, Vec<f32>, Vec<f32>, Vec<f32>);
+
+fn written() -> Vec<Written> {
+    let one = |(index, n): (usize, &usize)| {
+        let numbers = |key: u64, from: f32, to: f32| -> Vec<f32> {
+            let number = |i| uniform([key, index as u64, i as u64]) as f32;
+            (0..*n).map(|i| from + (to - from) * number(i)).collect()
+        };
+        let index = index as u64;
+        (
+            tokens(30 + index, *n),
+            numbers(1, -2.0, 2.0),
+            numbers(2, -3.5, -1.5),
+            numbers(3, -3.0, -2.0),
+        )
+    };
+    COMPLETIONS.iter().enumerate().map(one).collect()
+}
+
+fn with_rollouts<R>(work: impl FnOnce(&[Rollouts<'_>]) -> R) -> R {
+    let prompts = [tokens(21, 5), tokens(22, 1)];
+    let written = written();
+    let completions: Vec<Completion<'_>> = written
+        .iter()
+        .zip([0.25, 0.5, 0.125])
+        .map(|((tokens, advantages, old, reference), weight)| Completion {
+            tokens,
+            advantages,
+            weight,
+            old: Some(old),
+            reference: Some(reference),
+        })
+        .collect();
+    let (first, second) = completions.split_at(2);
+    work(&[
+        Rollouts { prompt: &prompts[0], completions: first },
+        Rollouts { prompt: &prompts[1], completions: second },
+    ])
+}
+
+/// The loss as its papers have it, in f64.
+fn loss_of_rollouts(definition: &Definition<'_>, loss: &PolicyLoss) -> f64 {
+    with_rollouts(|groups| {
+        let mut sum = 0.0;
+        for Rollouts { prompt, completions } in groups {
+            for completion in *completions {
+                let text = [prompt, completion.tokens].concat();
+                let hidden = definition.hidden(&text);
+                for (index, token) in completion.tokens.iter().enumerate() {
+                    let mut logits = definition.outputs(&hidden[prompt.len() + index - 1]);
+                    logits.iter_mut().for_each(|x| *x /= f64::from(loss.temperature));
+                    let all: f64 = logits.iter().map(|x| x.exp()).sum();
+                    let logprob = logits[*token as usize] - all.ln();
+                    let advantage = f64::from(completion.advantages[index]);
+                    let ratio = (logprob - f64::from(completion.old.unwrap()[index])).exp();
+                    let clip = ratio.clamp(1.0 - loss.clip_low, 1.0 + loss.clip_high);
+                    let mut surrogate = (ratio * advantage).min(clip * advantage);
+                    if advantage < 0.0 {
+                        surrogate = surrogate.max(loss.clip_dual * advantage);
+                    }
+                    let d = f64::from(completion.reference.unwrap()[index]) - logprob;
+                    let kl = d.exp() - d - 1.0;
+                    sum += f64::from(completion.weight) * (loss.kl * kl - surrogate);
+                }
+            }
+        }
+        sum
+    })
+}
+
+#[test]
+fn every_gradient_of_rollouts_is_the_slope() {
+    let loss = PolicyLoss { kl: 0.2, temperature: 0.7, clip_dual: 2.0, ..PolicyLoss::default() };
+    for family in FAMILIES {
+        let options = options(Isa::detect(), Precision::F32, 2);
+        let mut trainer = trainer(family, TrainHead::LanguageModel, &options);
+        let before = with_rollouts(|groups| trainer.logprobs(groups, loss.temperature));
+        assert!(trainer.grads.iter().all(|grad| *grad == 0.0), "looking teaches nothing");
+        let step = with_rollouts(|groups| trainer.policy_loss(groups, &loss));
+        assert_eq!(step.logprobs, before);
+        assert_eq!(before.iter().map(Vec::len).collect::<Vec<_>>(), COMPLETIONS);
+        assert!(step.clipped > 0.0 && step.clipped < 1.0, "{}", step.clipped);
+        let values: Vec<f64> = trainer.values.iter().map(|x| f64::from(*x)).collect();
+        let (config, layout) = (&trainer.config, &trainer.layout);
+        let want = loss_of_rollouts(&Definition { config, layout, values: &values }, &loss);
+        assert!((step.loss - want).abs() < 1e-5, "{family}: {} {want}", step.loss);
+        check_gradients(family, &trainer, |definition| loss_of_rollouts(definition, &loss));
+    }
+}
+
+/// What was just drawn is learnt alike with its own old log-probabilities and without any.
+#[test]
+fn on_policy_needs_no_old_probabilities() {
+    let options = options(Isa::detect(), Precision::Bf16, 2);
+    let gradient = |with_old: bool| {
+        let mut trainer = trainer("qwen3", TrainHead::LanguageModel, &options);
+        with_rollouts(|groups| {
+            let old = trainer.logprobs(groups, 1.0);
+            let completions = groups.iter().flat_map(|group| group.completions).zip(&old);
+            let own: Vec<Completion<'_>> = completions
+                .map(|(completion, old)| {
+                    let old = with_old.then_some(&old[..]);
+                    Completion { old, reference: None, ..*completion }
+                })
+                .collect();
+            let (first, second) = own.split_at(2);
+            let groups = [
+                Rollouts { completions: first, ..groups[0] },
+                Rollouts { completions: second, ..groups[1] },
+            ];
+            trainer.policy_loss(&groups, &PolicyLoss::default());
+        });
+        trainer.grads
+    };
+    let (with, without) = (gradient(true), gradient(false));
+    for (a, b) in with.iter().zip(&without) {
+        assert!((a - b).abs() < 1e-5, "{a} {b}");
+    }
+}
+
 fn loss_of_scores(definition: &Definition<'_>, loss: &RewardLoss) -> f64 {
     let softplus = |x: f64| (1.0 + x.exp()).ln();
     with_groups(false, |groups| {
