@@ -17,6 +17,7 @@ pub mod export;
 mod overlap;
 mod report;
 mod unaligned;
+pub mod verl;
 #[cfg(test)]
 mod tests;
 

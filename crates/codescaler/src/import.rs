@@ -26,6 +26,7 @@ mod contests;
 mod deepcoder;
 mod evalplus;
 mod humaneval;
+mod judged;
 mod leetcode;
 mod livecodebench;
 mod mbpp;
@@ -176,6 +177,22 @@ formats! {
         "xCodeEval with programs by several prompting methods";
     CodeEloCandidates, "codeelo-candidates",
         "CodeElo with 30 programs per problem";
+    EvalPlusSamples, "evalplus-samples",
+        "programs for HumanEval or MBPP as EvalPlus reads them, without the problems";
+    EvalPlusResults, "evalplus-results",
+        "programs and verdicts as EvalPlus writes them, without the problems";
+    LiveCodeBenchResults, "livecodebench-results",
+        "programs and verdicts as LiveCodeBench writes them, without the problems";
+}
+
+impl Format {
+    /// Whether a file of the format holds problems; others speak of those of a benchmark.
+    pub fn has_problems(self) -> bool {
+        !matches!(
+            self,
+            Format::EvalPlusSamples | Format::EvalPlusResults | Format::LiveCodeBenchResults
+        )
+    }
 }
 
 impl fmt::Display for Format {
@@ -203,7 +220,7 @@ fn names() -> String {
     names.join(", ")
 }
 
-/// Reads `input`, JSON Lines in `format`, and gives what it says to `sink`, row by row.
+/// Reads `input`, JSON Lines (or one list) in `format`, and gives what it says to `sink`, row by row.
 ///
 /// Candidates of a problem are numbered from 0 in the order of the input. A program that the
 /// benchmark's authors wrote becomes a candidate of source `reference` with a label.
@@ -244,6 +261,12 @@ pub fn import(
         Format::AppsCandidates => rows(input, &mut out, apps::collected),
         Format::XCodeEvalCandidates => rows(input, &mut out, contests::xcodeeval),
         Format::CodeEloCandidates => rows(input, &mut out, contests::codeelo),
+        Format::EvalPlusSamples => {
+            let mut samples = judged::Samples::default();
+            rows(input, &mut out, |row, out| samples.add(row, out))
+        }
+        Format::EvalPlusResults => judged::evalplus_results(input, &mut out),
+        Format::LiveCodeBenchResults => rows(input, &mut out, judged::livecodebench),
     }?;
     Ok(out.summary)
 }

@@ -29,4 +29,6 @@ pub mod linear;
 pub mod seed;
 pub mod record;
 pub mod compress;
+pub mod lab;
 pub mod import;
+pub mod export;

@@ -70,6 +70,14 @@ impl Shaping {
     }
 }
 
+/// What a completion of so many tokens is punished with: nothing up to `tokens_max - margin`, then
+/// linearly up to -1 at `tokens_max` (soft overlong punishment of DAPO, arXiv:2503.14476, equation
+/// 13). Without a margin nothing is punished.
+pub fn overlong(tokens: usize, tokens_max: usize, margin: usize) -> f32 {
+    let over = (tokens + margin).saturating_sub(tokens_max);
+    if margin == 0 { 0.0 } else { -(over as f32 / margin as f32).min(1.0) }
+}
+
 fn one() -> f32 {
     1.0
 }
@@ -130,6 +138,13 @@ mod tests {
                 "0.000000000000000000000000000000000000011754944 0.0018886549 0.008409068 0.036614828 0.5 1; invalid 0"
             ],
         );
+    }
+
+    #[test]
+    fn long_completions_are_punished_gently() {
+        let rewards = |margin| [0, 75, 80, 90, 100, 120].map(|n| overlong(n, 100, margin));
+        assert_eq!(rewards(20), [0.0, 0.0, 0.0, -0.5, -1.0, -1.0]);
+        assert_eq!(rewards(0), [0.0; 6]);
     }
 
     #[test]

@@ -146,6 +146,35 @@ impl Value {
     }
 }
 
+impl Value {
+    /// The value in JSON as the world writes it, where it can be said: a tuple is a list there.
+    /// `None` for sets, bytes, integers beyond 64 bits, numbers that are not finite, and
+    /// dictionaries whose keys are not all text.
+    pub fn to_plain_json(&self) -> Option<Json> {
+        let list = |items: &[Value]| {
+            items.iter().map(Value::to_plain_json).collect::<Option<Vec<_>>>().map(Json::Array)
+        };
+        match self {
+            Value::Null => Some(Json::Null),
+            Value::Bool(b) => Some(Json::Bool(*b)),
+            Value::Int(i) => Some(Json::from(*i)),
+            Value::Float(f) => f.is_finite().then(|| Json::from(*f)),
+            Value::Str(text) => Some(Json::from(text.as_str())),
+            Value::List(items) | Value::Tuple(items) => list(items),
+            Value::Dict(entries) => entries
+                .iter()
+                .map(|(key, value)| Some((key.as_str()?.to_owned(), value.to_plain_json()?)))
+                .collect::<Option<serde_json::Map<_, _>>>()
+                .map(Json::Object),
+            Value::BigInt(_)
+            | Value::Complex(..)
+            | Value::Bytes(_)
+            | Value::Set(_)
+            | Value::FrozenSet(_) => None,
+        }
+    }
+}
+
 /// The entries as a JSON object, if their keys are distinct strings that cannot be taken for one
 /// of our tags.
 fn plain_object(entries: &[(Value, Value)]) -> Option<serde_json::Map<String, Json>> {

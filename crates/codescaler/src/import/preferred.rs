@@ -7,7 +7,7 @@ use crate::{
     candidate::{Candidate, Label, Source},
     language::Language,
     metric::Style,
-    problem::{Entry, Limits, Meta, Problem, Tests},
+    problem::{Entry, Meta, Problem},
     record::Extra,
 };
 
@@ -96,16 +96,9 @@ fn language(tag: Option<&str>) -> Result<Language, RowError> {
 
 fn problem(id: String, statement: String, language: Language) -> Problem {
     Problem {
-        id,
-        statement,
-        starter: String::new(),
-        prelude: String::new(),
-        language,
         entry: Entry::Script,
-        tests: Tests::default(),
-        limits: Limits::default(),
         meta: Meta { split: Some("eval".to_owned()), ..Meta::default() },
-        extra: Extra::new(),
+        ..Problem::asked(id, statement, language)
     }
 }
 

@@ -23,6 +23,14 @@ impl RowError {
     pub(super) fn at(key: impl Into<String>, message: impl ToString) -> RowError {
         RowError::Value { key: key.into(), message: message.to_string() }
     }
+
+    fn into_kind(self) -> ImportErrorKind {
+        match self {
+            RowError::Value { key, message } if key.is_empty() => ImportErrorKind::Json { message },
+            RowError::Value { key, message } => ImportErrorKind::Key { key, message },
+            RowError::Sink(error) => ImportErrorKind::Sink(error),
+        }
+    }
 }
 
 impl From<io::Error> for RowError {
@@ -65,12 +73,31 @@ impl<'a> Out<'a> {
     }
 }
 
-/// Imports every line as a row of type `T`.
+/// All of a file of JSON that is no file of lines.
+pub(super) fn whole<T: DeserializeOwned>(input: &mut dyn BufRead) -> Result<T, ImportError> {
+    let fail = |line, kind| ImportError { line, kind };
+    let mut text = Vec::new();
+    let taken = input.take(LINE_BYTES_MAX + 1).read_to_end(&mut text);
+    taken.map_err(|error| fail(1, ImportErrorKind::Read(error)))?;
+    if text.len() as u64 > LINE_BYTES_MAX {
+        return Err(fail(1, ImportErrorKind::TooLong));
+    }
+    parse_slice(&text).map_err(|error| fail(1, error.into_kind()))
+}
+
+/// Imports every line as a row of type `T`; or every element of a list, where the file is one.
 pub(super) fn rows<T: DeserializeOwned>(
     input: &mut dyn BufRead,
     out: &mut Out<'_>,
     mut import: impl FnMut(T, &mut Out<'_>) -> Result<(), RowError>,
 ) -> Result<(), ImportError> {
+    let start = input
+        .fill_buf()
+        .map_err(|error| ImportError { line: 1, kind: ImportErrorKind::Read(error) })?;
+    if start.trim_ascii_start().starts_with(b"[") {
+        let rows: Vec<T> = whole(input)?;
+        return list(rows, out, import);
+    }
     let mut line = Vec::new();
     for number in 1.. {
         let fail = |kind| ImportError { line: number, kind };
@@ -85,14 +112,29 @@ pub(super) fn rows<T: DeserializeOwned>(
         if line.trim_ascii().is_empty() {
             continue;
         }
-        parse_slice(&line).and_then(|row| import(row, out)).map_err(|error| {
-            fail(match error {
-                RowError::Value { key, message } if key.is_empty() => {
-                    ImportErrorKind::Json { message }
+        parse_slice(&line)
+            .and_then(|row| import(row, out))
+            .map_err(|error| fail(error.into_kind()))?;
+        out.row += 1;
+    }
+    Ok(())
+}
+
+/// Imports every element of a list. What is wrong with one is told by its place, from 0.
+pub(super) fn list<T>(
+    rows: Vec<T>,
+    out: &mut Out<'_>,
+    mut import: impl FnMut(T, &mut Out<'_>) -> Result<(), RowError>,
+) -> Result<(), ImportError> {
+    for (at, row) in rows.into_iter().enumerate() {
+        import(row, out).map_err(|error| {
+            let kind = match error {
+                RowError::Value { key, message } => {
+                    ImportErrorKind::Key { key: format!("[{at}].{key}"), message }
                 }
-                RowError::Value { key, message } => ImportErrorKind::Key { key, message },
                 RowError::Sink(error) => ImportErrorKind::Sink(error),
-            })
+            };
+            ImportError { line: 1, kind }
         })?;
         out.row += 1;
     }
