@@ -199,6 +199,9 @@ impl ErrorText {
             "maximum context",
             "prompt is too long",
             "input is too long",
+            // text-embeddings-inference, and our own server.
+            "must have less than",
+            "tokens, more than the",
         ])
     }
 

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     capabilities::{Capabilities, Parameter, Support},
-    chat::{ChatRequest, Role},
+    chat::ChatRequest,
     endpoint::Endpoint,
 };
 
@@ -36,7 +36,7 @@ impl Body {
         let messages: Vec<Value> = request
             .messages
             .iter()
-            .map(|message| json!({"role": role(message.role), "content": message.content}))
+            .map(|message| json!({"role": message.role.name(), "content": message.content}))
             .collect();
         let mut map = Map::new();
         map.insert("model".to_owned(), endpoint.model.clone().into());
@@ -69,13 +69,5 @@ impl Body {
         }
         map.extend(endpoint.extra.clone());
         Body { json: Value::Object(map).to_string(), sent }
-    }
-}
-
-fn role(role: Role) -> &'static str {
-    match role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
     }
 }

@@ -13,6 +13,18 @@ pub enum Role {
     Assistant,
 }
 
+impl Role {
+    /// The name, as conversations in JSON have it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Role::System => "system",
+            Role::User => "user",
+            Role::Assistant => "assistant",
+        }
+    }
+}
+
 /// One message of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChatMessage {

@@ -90,8 +90,6 @@ impl Client {
     /// # Errors
     /// When an endpoint can never be asked, or the machine gives no thread.
     pub fn new(endpoints: Vec<Endpoint>) -> Result<Self, ClientError> {
-        // A process has one provider of cryptography; one that is there already will do.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let budget = Arc::new(Budget::default());
         let lanes = endpoints
             .into_iter()

@@ -48,19 +48,7 @@ impl Endpoint {
 
     /// The address of chat completions, if this is an endpoint that can be asked.
     pub(crate) fn chat_url(&self) -> Result<Url, ClientError> {
-        let bad_url =
-            |what| ClientError::BaseUrl { base_url: without_secrets(&self.base_url), what };
-        let mut url = Url::parse(&self.base_url)
-            .map_err(|_| bad_url("not a URL; give one like http://127.0.0.1:8000/v1"))?;
-        if !["http", "https"].contains(&url.scheme()) {
-            return Err(bad_url("begin it with http:// or https://"));
-        }
-        if !url.username().is_empty() || url.password().is_some() {
-            return Err(bad_url("put the secret into the key"));
-        }
-        if url.query().is_some() || url.fragment().is_some() {
-            return Err(bad_url("end it with the path"));
-        }
+        let mut url = base_url(&self.base_url)?;
         let positive = [
             ("in_flight_max", self.in_flight_max > 0),
             ("requests_per_minute_max", self.requests_per_minute_max != Some(0)),
@@ -77,11 +65,28 @@ impl Endpoint {
             });
         }
         url.path_segments_mut()
-            .map_err(|()| bad_url("begin it with http:// or https://"))?
+            .expect("what begins with http:// or https:// has a path")
             .pop_if_empty()
             .extend(["chat", "completions"]);
         Ok(url)
     }
+}
+
+/// Where somebody's API begins, if that can be asked.
+pub(crate) fn base_url(text: &str) -> Result<Url, ClientError> {
+    let bad_url = |what| ClientError::BaseUrl { base_url: without_secrets(text), what };
+    let url = Url::parse(text)
+        .map_err(|_| bad_url("not a URL; give one like http://127.0.0.1:8000/v1"))?;
+    if !["http", "https"].contains(&url.scheme()) {
+        return Err(bad_url("begin it with http:// or https://"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(bad_url("put the secret into the key"));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(bad_url("end it with the path"));
+    }
+    Ok(url)
 }
 
 /// Keys of a body that come from the request or from other fields of the endpoint.

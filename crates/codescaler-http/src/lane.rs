@@ -2,16 +2,11 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    error::Error,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use reqwest::{
-    Response, Url,
-    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValue},
-    redirect::Policy,
-};
+use reqwest::{Url, header::HeaderMap};
 use tokio::{sync::Semaphore, task::JoinSet, time};
 
 use crate::{
@@ -19,15 +14,10 @@ use crate::{
     body::{Ask, Body},
     capabilities::{self, Capabilities, Parameter, Seen},
     chat::{ChatError, ChatFault, ChatRequest, Choice, Reply, Usage},
+    connection::{self, ANSWER_BYTES_MAX, causes, read},
     endpoint::{ClientError, Endpoint},
     retry::{self, Again, Budget, Draw},
 };
-
-/// A larger answer than this is no chat completion.
-const ANSWER_BYTES_MAX: usize = 64 << 20;
-
-/// What a server says about an error is kept up to here.
-const MESSAGE_CHARS_MAX: usize = 1_000;
 
 /// An endpoint, what is known about it, and who may ask it next.
 pub(crate) struct Lane {
@@ -67,29 +57,7 @@ impl Failure {
 impl Lane {
     pub(crate) fn new(endpoint: Endpoint, budget: Arc<Budget>) -> Result<Self, ClientError> {
         let url = endpoint.chat_url()?;
-        let mut headers = HeaderMap::new();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        if let Some(key) = &endpoint.api_key {
-            let bearer = HeaderValue::try_from(format!("Bearer {}", key.secret()));
-            let mut bearer = bearer
-                .ok()
-                .filter(|_| !key.secret().is_empty())
-                .ok_or_else(|| ClientError::Key { endpoint: endpoint.base_url.clone() })?;
-            bearer.set_sensitive(true);
-            headers.insert(AUTHORIZATION, bearer);
-        }
-        // A redirect would carry the conversation to where nobody sent it.
-        let builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .user_agent(concat!("codescaler/", env!("CARGO_PKG_VERSION")))
-            .redirect(Policy::none())
-            .no_proxy();
-        // Without encryption, certificates are not looked for.
-        let builder = if url.scheme() == "https" { builder } else { builder.tls_certs_only([]) };
-        let http = builder.build().map_err(|error| ClientError::Tls {
-            endpoint: endpoint.base_url.clone(),
-            what: causes(&error),
-        })?;
+        let http = connection::client((&url, &endpoint.base_url), endpoint.api_key.as_ref())?;
         Ok(Lane {
             url,
             http,
@@ -289,38 +257,9 @@ impl Lane {
         }
     }
 
-    /// A text of a server or a library as it may be shown: without the key, and not without end.
     fn shown(&self, text: String) -> String {
-        let text = match &self.endpoint.api_key {
-            Some(key) => text.replace(key.secret(), &key.to_string()),
-            None => text,
-        };
-        if text.is_empty() {
-            return "no message".to_owned();
-        }
-        match text.char_indices().nth(MESSAGE_CHARS_MAX) {
-            Some((end, _)) => format!("{}…", &text[..end]),
-            None => text,
-        }
+        connection::shown(text, self.endpoint.api_key.as_ref())
     }
-}
-
-/// Reads an answer; `None` when it is too large.
-async fn read(mut response: Response) -> Result<Option<Vec<u8>>, reqwest::Error> {
-    let mut bytes = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
-        if bytes.len() + chunk.len() > ANSWER_BYTES_MAX {
-            return Ok(None);
-        }
-        bytes.extend_from_slice(&chunk);
-    }
-    Ok(Some(bytes))
-}
-
-/// An error with all that it comes from.
-fn causes(error: &(dyn Error + 'static)) -> String {
-    let causes = std::iter::successors(Some(error), |&error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The choices of a request, as its calls bring them.

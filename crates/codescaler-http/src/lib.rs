@@ -9,6 +9,8 @@
 //! remembered in its [`Capabilities`]. How often and when a request is tried again is bounded per
 //! request ([`Retries`]) and per client ([`RETRY_PERCENT_MAX`]).
 //!
+//! [`Scorers`] are reward models behind other servers, asked as one.
+//!
 //! The environment is not asked: keys are passed in, and proxies are not used.
 
 mod answer;
@@ -16,10 +18,12 @@ mod body;
 mod capabilities;
 mod chat;
 mod client;
+mod connection;
 mod endpoint;
 mod lane;
 mod load;
 mod retry;
+mod scorers;
 mod server;
 
 pub use crate::{
@@ -29,8 +33,11 @@ pub use crate::{
     endpoint::{ApiKey, ClientError, Endpoint, Retries, TokensParameter},
     load::{Load, Loaded},
     retry::{RETRY_FLOOR, RETRY_PERCENT_MAX},
+    scorers::{
+        Heard, Protocol, Reading, Render, ScorerState, Scorers, ScorersError, ScorersOptions,
+    },
     server::{
         About, Ask, Backend, ChatAnswer, ChatAsk, ChatBudget, ChatFailure, Code, Judged, Judgement,
-        Judging, Outcome, Ran, RunCode, Server, ServerBounds, ServerError, ServerOptions,
+        Judging, Outcome, Page, Ran, RunCode, Server, ServerBounds, ServerError, ServerOptions,
     },
 };

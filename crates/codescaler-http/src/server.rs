@@ -11,6 +11,7 @@ mod desk;
 mod failure;
 mod metrics;
 mod openapi;
+mod pages;
 mod queue;
 mod rendered;
 mod routes;
@@ -33,7 +34,7 @@ use tokio::sync::Semaphore;
 pub use self::{
     backend::{
         About, Ask, Backend, ChatAnswer, ChatAsk, ChatBudget, ChatFailure, Code, Judged, Judgement,
-        Judging, Outcome, Ran, RunCode,
+        Judging, Outcome, Page, Ran, RunCode,
     },
     run::{Server, ServerError},
 };
@@ -113,6 +114,8 @@ pub(crate) struct App {
     bodies: Arc<Semaphore>,
     /// Who may run programs now.
     slots: Arc<Semaphore>,
+    /// Who may have a page made now.
+    pages: Semaphore,
     /// Who may search now.
     chats: Arc<Semaphore>,
     is_draining: AtomicBool,

@@ -1,6 +1,6 @@
 //! What stands behind the routes: whoever scores, runs and searches.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use codescaler::{
     execution::{Fault, Verdict},
@@ -11,7 +11,10 @@ use codescaler::{
 };
 use serde_json::{Map, Value};
 
-use crate::chat::{ChatMessage, Usage};
+use crate::{
+    chat::{ChatMessage, Usage},
+    scorers::Scorers,
+};
 
 /// Does the work. Everything blocks, and is called from many threads.
 pub trait Backend: Send + Sync + 'static {
@@ -19,8 +22,27 @@ pub trait Backend: Send + Sync + 'static {
     fn about(&self) -> &About;
 
     /// Judges a batch: `give` gets each item's place and judgement once, as soon as it is known. An
-    /// item that gets none has met a fault. A break means that nobody waits for the rest.
-    fn score(&self, batch: &[&Ask], give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>);
+    /// item that gets none has met a fault. A break means that nobody waits for the rest, and nobody
+    /// does after `until`.
+    fn score(
+        &self,
+        batch: &[&Ask],
+        until: Instant,
+        give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>,
+    );
+
+    /// Those elsewhere who score for it, where it does not do that itself.
+    fn scorers(&self) -> Option<&Scorers> {
+        None
+    }
+
+    /// The page for people at a path below `/ui`; `None` where there is none.
+    ///
+    /// # Errors
+    /// When it cannot be made, with what to tell the person.
+    fn page(&self, _path: &str) -> Result<Option<Page>, String> {
+        Ok(None)
+    }
 
     /// Runs a program on its tests; asked only where [`About::protection`] says that it may.
     ///
@@ -68,10 +90,21 @@ pub struct About {
     pub methods: Vec<String>,
     /// How many items it scores well at once, in bytes of text.
     pub batch_bytes: usize,
+    /// How many batches it scores at once.
+    pub batches: usize,
     /// How many programs it runs at once.
     pub slots: usize,
     /// How many conversations it answers at once.
     pub chats: usize,
+}
+
+/// A page for people.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The page, whole, with a policy that admits no script but its own.
+    pub html: String,
+    /// Whether there may be another one in a few seconds.
+    pub is_live: bool,
 }
 
 /// What is to be scored.

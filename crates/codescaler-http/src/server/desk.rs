@@ -26,7 +26,7 @@ const FAILED_BATCHES_MAX: u32 = 3;
 /// before is computed: an idle desk lets nobody wait.
 pub(crate) struct Desk {
     shared: Arc<Shared>,
-    worker: Mutex<Option<JoinHandle<()>>>,
+    workers: Mutex<Vec<JoinHandle<()>>>,
 }
 
 struct Shared {
@@ -65,10 +65,17 @@ impl Desk {
             arrived: Condvar::new(),
             failed_batches: AtomicU32::new(0),
         });
-        let worker = Arc::clone(&shared);
-        let worker =
-            thread::Builder::new().name("scorer".to_owned()).spawn(move || worker.work())?;
-        Ok(Desk { shared, worker: Mutex::new(Some(worker)) })
+        let desk = Desk { shared, workers: Mutex::default() };
+        for _ in 0..desk.shared.backend.about().batches.max(1) {
+            let shared = Arc::clone(&desk.shared);
+            let worker = thread::Builder::new().name("scorer".to_owned());
+            desk.lock_workers().push(worker.spawn(move || shared.work())?);
+        }
+        Ok(desk)
+    }
+
+    fn lock_workers(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.workers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One judgement per item, in order. What is not known at the deadline is a fault. Dropping the
@@ -115,12 +122,12 @@ impl Desk {
         (state.queue.len(), state.queue.bytes())
     }
 
-    /// Finishes what waits, then ends the worker.
+    /// Finishes what waits, then ends the workers.
     pub(crate) fn close(&self) {
         self.shared.lock().is_closed = true;
         self.shared.arrived.notify_all();
-        let worker = self.worker.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(worker) = worker {
+        let workers = std::mem::take(&mut *self.lock_workers());
+        for worker in workers {
             // A worker that panicked has said so.
             let _ = worker.join();
         }
@@ -148,7 +155,7 @@ impl Shared {
             return Err(Full);
         }
         self.metrics.waits(state.queue.len(), state.queue.bytes());
-        self.arrived.notify_one();
+        self.arrived.notify_all();
         Ok(())
     }
 
@@ -178,6 +185,7 @@ impl Shared {
         let now = Instant::now();
         // Nobody waits for what is late or was let go of.
         let is_wanted = |ticket: &Ticket| !ticket.reply.is_closed() && ticket.deadline > now;
+        let until = batch.iter().filter(|ticket| is_wanted(ticket)).map(|t| t.deadline).max();
         let (asks, mut replies): (Vec<Ask>, Vec<Option<oneshot::Sender<Judgement>>>) = batch
             .into_iter()
             .filter(is_wanted)
@@ -187,11 +195,22 @@ impl Shared {
             return;
         }
         let asks: Vec<&Ask> = asks.iter().collect();
-        let (mut open, mut n_given, mut n_faults) = (asks.len(), 0, 0);
+        let until = until.expect("there are items");
+        let (mut open, mut is_counted) = (asks.len(), false);
+        // Counted before the last reply, so that whoever has it finds `/health` to agree.
+        let fails = || {
+            self.failed_batches.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(items = asks.len(), "a batch has no score at all");
+        };
         let mut give = |place: usize, judgement: Judgement| {
-            n_given += 1;
-            n_faults += u32::from(matches!(judgement.outcome, Outcome::Fault(_)));
             self.metrics.judged(&judgement.outcome);
+            if !matches!(judgement.outcome, Outcome::Fault(_)) {
+                self.failed_batches.store(0, Ordering::Relaxed);
+                is_counted = true;
+            } else if open == 1 && !is_counted {
+                fails();
+                is_counted = true;
+            }
             if let Some(reply) = replies[place].take() {
                 // The client may have gone meanwhile.
                 let _ = reply.send(judgement);
@@ -202,12 +221,10 @@ impl Shared {
             }
             ControlFlow::Continue(())
         };
-        let outcome = catch_unwind(AssertUnwindSafe(|| self.backend.score(&asks, &mut give)));
-        if outcome.is_err() || n_given == n_faults {
-            self.failed_batches.fetch_add(1, Ordering::Relaxed);
-            tracing::error!(items = asks.len(), "a batch has no score at all");
-        } else {
-            self.failed_batches.store(0, Ordering::Relaxed);
+        // A panic has been told; the items that it left are faults.
+        let _ = catch_unwind(AssertUnwindSafe(|| self.backend.score(&asks, until, &mut give)));
+        if !is_counted {
+            fails();
         }
         self.metrics.scored(asks.len(), now.elapsed());
         // Replies that are left are dropped here: who waits for them is told of a fault.

@@ -22,6 +22,8 @@ pub(crate) enum Failure {
     Slow,
     /// No token, or a wrong one.
     Unauthorized,
+    /// The same where browsers ask, which then ask their people.
+    UnauthorizedBrowser,
     /// No such route, or it is switched off: what to do.
     NotFound(String),
     /// Not with this method.
@@ -49,7 +51,7 @@ impl Failure {
             Failure::MediaType(_) => StatusCode::UNSUPPORTED_MEDIA_TYPE,
             Failure::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Failure::Slow => StatusCode::REQUEST_TIMEOUT,
-            Failure::Unauthorized => StatusCode::UNAUTHORIZED,
+            Failure::Unauthorized | Failure::UnauthorizedBrowser => StatusCode::UNAUTHORIZED,
             Failure::NotFound(_) => StatusCode::NOT_FOUND,
             Failure::Method => StatusCode::METHOD_NOT_ALLOWED,
             Failure::TooMany => StatusCode::TOO_MANY_REQUESTS,
@@ -67,7 +69,7 @@ impl Failure {
             Failure::MediaType(_) => "unsupported_media_type",
             Failure::TooLarge(_) => "too_large",
             Failure::Slow => "slow_request",
-            Failure::Unauthorized => "unauthorized",
+            Failure::Unauthorized | Failure::UnauthorizedBrowser => "unauthorized",
             Failure::NotFound(_) => "not_found",
             Failure::Method => "method_not_allowed",
             Failure::TooMany | Failure::Overloaded => "overloaded",
@@ -88,6 +90,9 @@ impl Failure {
             | Failure::Upstream(text) => text,
             Failure::Slow => "the request did not come in time",
             Failure::Unauthorized => "give the server's token as `Authorization: Bearer …`",
+            Failure::UnauthorizedBrowser => {
+                "give the user codescaler, and the server's token as the password"
+            }
             Failure::Method => "this route is not for this method",
             Failure::TooMany | Failure::Overloaded => "the queue is full: try again",
             Failure::Late => "there was no answer in time: try again",
@@ -120,6 +125,10 @@ impl IntoResponse for Failure {
             }
             Failure::Unauthorized => {
                 headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            Failure::UnauthorizedBrowser => {
+                let basic = HeaderValue::from_static("Basic realm=\"codescaler\"");
+                headers.insert(header::WWW_AUTHENTICATE, basic);
             }
             Failure::Slow => {
                 headers.insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -14,7 +14,7 @@ use prometheus_client::{
     registry::{Registry, Unit},
 };
 
-use crate::server::backend::Outcome;
+use crate::{scorers::Scorers, server::backend::Outcome};
 
 /// Counters, gauges and histograms. Names are `codescaler_<thing>_<unit>`.
 pub(crate) struct Metrics {
@@ -28,6 +28,17 @@ pub(crate) struct Metrics {
     batch_seconds: Histogram,
     connections: Gauge,
     verdicts: Family<Run, Counter>,
+    remote_in_rotation: Family<Remote, Gauge>,
+    remote_tokens: Family<Remote, Gauge>,
+    remote_requests: Family<Remote, Gauge>,
+    remote_failures: Family<Remote, Gauge>,
+    remote_cached: Gauge,
+}
+
+/// A remote scorer.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Remote {
+    scorer: String,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -67,6 +78,11 @@ impl Metrics {
             batch_seconds: seconds(),
             connections: Gauge::default(),
             verdicts: Family::default(),
+            remote_in_rotation: Family::default(),
+            remote_tokens: Family::default(),
+            remote_requests: Family::default(),
+            remote_failures: Family::default(),
+            remote_cached: Gauge::default(),
             registry: Registry::default(),
         };
         registry.register("requests", "Requests by route and status", metrics.requests.clone());
@@ -93,7 +109,33 @@ impl Metrics {
         );
         registry.register("connections", "Open connections", metrics.connections.clone());
         registry.register("verdicts", "Tests run, by verdict", metrics.verdicts.clone());
+        for (name, help, gauge) in [
+            ("in_rotation", "Whether a remote scorer is in rotation", &metrics.remote_in_rotation),
+            ("outstanding_tokens", "Tokens that it has to read, estimated", &metrics.remote_tokens),
+            ("answered_requests", "Requests that it answered", &metrics.remote_requests),
+            ("failed_requests", "Requests that it failed", &metrics.remote_failures),
+        ] {
+            registry.register(format!("remote_{name}"), help, gauge.clone());
+        }
+        let help = "Scores of remote scorers that were known already";
+        registry.register("remote_cached_items", help, metrics.remote_cached.clone());
         Metrics { registry, ..metrics }
+    }
+
+    /// Looks how remote scorers are.
+    pub(crate) fn scorers(&self, scorers: &Scorers) {
+        let number = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        self.remote_cached.set(number(scorers.cached()));
+        for state in scorers.states() {
+            let remote = Remote { scorer: state.url };
+            let set = |family: &Family<Remote, Gauge>, value| {
+                family.get_or_create(&remote).set(value);
+            };
+            set(&self.remote_in_rotation, i64::from(state.fault.is_none()));
+            set(&self.remote_tokens, number(state.outstanding_tokens));
+            set(&self.remote_requests, number(state.answered));
+            set(&self.remote_failures, number(state.failed));
+        }
     }
 
     pub(crate) fn answered(&self, route: &str, status: u16, took: Duration) {

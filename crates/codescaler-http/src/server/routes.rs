@@ -15,10 +15,11 @@ use subtle::ConstantTimeEq as _;
 
 use crate::{
     endpoint::ApiKey,
+    scorers::{ScorerState, Scorers},
     server::{
         Shared,
         failure::{Failure, json_response},
-        openapi,
+        openapi, pages,
         wire::{chat, execution, native, nemo_gym, pooling, rerank, trainers},
     },
 };
@@ -43,6 +44,8 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/seed_session", post(nemo_gym::seed_session))
         .route("/aggregate_metrics", post(nemo_gym::aggregate_metrics))
         .route("/v1/chat/completions", post(chat::completions))
+        .route("/ui", get(pages::index))
+        .route("/ui/{*path}", get(pages::page))
         .route("/v1/models", get(names))
         .route("/info", get(info))
         .route("/metrics", get(metrics))
@@ -80,23 +83,36 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
 /// Asks for the token, where there is one.
 async fn let_in(State(shared): State<Shared>, request: Request, next: Next) -> Response {
     match &shared.token {
-        Some(token) if !is_let_in(token, request.headers()) => {
-            Failure::Unauthorized.into_response()
+        Some(token) if !is_let_in(token, request.uri().path(), request.headers()) => {
+            match is_page(request.uri().path()) {
+                true => Failure::UnauthorizedBrowser.into_response(),
+                false => Failure::Unauthorized.into_response(),
+            }
         }
         _ => next.run(request).await,
     }
 }
 
 /// Compares in a time that does not tell how much of a wrong token is right.
-fn is_let_in(token: &ApiKey, headers: &HeaderMap) -> bool {
+fn is_let_in(token: &ApiKey, path: &str, headers: &HeaderMap) -> bool {
     let given = headers.get(header::AUTHORIZATION).map_or(&b""[..], HeaderValue::as_bytes);
-    let (scheme, given) = given.split_at(given.len().min("Bearer ".len()));
-    scheme.eq_ignore_ascii_case(b"Bearer ") && given.ct_eq(token.secret().as_bytes()).into()
+    let is = |scheme: &str, secret: &str| {
+        let (said, given) = given.split_at(given.len().min(scheme.len()));
+        said.eq_ignore_ascii_case(scheme.as_bytes()) && given.ct_eq(secret.as_bytes()).into()
+    };
+    // Browsers send a password to the whole address, whoever made them ask: it opens nothing but pages,
+    // and what these ask for.
+    let is_browsers = is_page(path) || path == "/v1/reward";
+    is("Bearer ", token.secret()) || (is_browsers && is("Basic ", &pages::basic(token)))
 }
 
-/// Whether the process lives and scores come out.
+fn is_page(path: &str) -> bool {
+    path == "/ui" || path.starts_with("/ui/")
+}
+
+/// Whether the process lives and scores come out. Where others score, a new process would not help.
 async fn health(State(shared): State<Shared>) -> Response {
-    if shared.desk.is_alive() {
+    if shared.desk.is_alive() || shared.backend.scorers().is_some() {
         return json_response(StatusCode::OK, &json!({"status": "ok"}));
     }
     Failure::Fault("the scorer gives no scores any more".to_owned()).into_response()
@@ -107,7 +123,11 @@ async fn ready(State(shared): State<Shared>) -> Response {
     let is_draining = shared.is_draining.load(Ordering::Relaxed);
     let (items, bytes) = shared.desk.load();
     let is_full = items >= shared.bounds.queue_items_max || bytes >= shared.bounds.queue_bytes_max;
-    if is_draining || is_full || !shared.desk.is_alive() {
+    let scores = shared.backend.scorers().map_or_else(
+        || shared.desk.is_alive(),
+        |scorers| scorers.states().iter().any(|scorer| scorer.fault.is_none()),
+    );
+    if is_draining || is_full || !scores {
         return Failure::Overloaded.into_response();
     }
     json_response(StatusCode::OK, &json!({"status": "ready", "queue_items": items}))
@@ -124,6 +144,14 @@ async fn names(State(shared): State<Shared>) -> Response {
 
 async fn info(State(shared): State<Shared>) -> Response {
     let about = shared.backend.about();
+    let state = |scorer: ScorerState| {
+        json!({
+            "url": scorer.url, "fault": scorer.fault, "answered": scorer.answered,
+            "failed": scorer.failed, "outstanding_tokens": scorer.outstanding_tokens,
+        })
+    };
+    let scorers = shared.backend.scorers().map(Scorers::states);
+    let scorers: Option<Vec<Value>> = scorers.map(|s| s.into_iter().map(state).collect());
     json_response(
         StatusCode::OK,
         &json!({
@@ -138,12 +166,16 @@ async fn info(State(shared): State<Shared>) -> Response {
             "shaping": about.shaping,
             "protection": about.protection,
             "methods": about.methods,
+            "scorers": scorers,
             "version": env!("CARGO_PKG_VERSION"),
         }),
     )
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
+    if let Some(scorers) = shared.backend.scorers() {
+        shared.metrics.scorers(scorers);
+    }
     let mut response = shared.metrics.text().into_response();
     let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

@@ -97,6 +97,7 @@ impl Server {
             bodies: Arc::new(Semaphore::new(bounds.bodies_bytes_max.div_ceil(PIECE_BYTES))),
             slots: Arc::new(Semaphore::new(about.slots.max(1))),
             chats: Arc::new(Semaphore::new(about.chats.max(1))),
+            pages: Semaphore::new(1),
             is_draining: AtomicBool::new(false),
             requests: AtomicU64::new(0),
             backend,
@@ -118,7 +119,7 @@ impl Server {
         let about = self.shared.backend.about();
         let runtime = Builder::new_multi_thread()
             .worker_threads(2)
-            .max_blocking_threads(about.slots.max(1) + about.chats.max(1) + 2)
+            .max_blocking_threads(about.slots.max(1) + about.chats.max(1) + 3)
             .thread_name("http")
             .enable_io()
             .enable_time()

@@ -7,7 +7,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use codescaler::{
@@ -52,6 +52,7 @@ impl Default for Scripted {
                 protection: Some("L4".to_owned()),
                 methods: vec!["bon".to_owned(), "sstar".to_owned()],
                 batch_bytes: 1 << 20,
+                batches: 1,
                 slots: 2,
                 chats: 2,
             },
@@ -91,7 +92,12 @@ impl Backend for Scripted {
         &self.about
     }
 
-    fn score(&self, batch: &[&Ask], give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>) {
+    fn score(
+        &self,
+        batch: &[&Ask],
+        _until: Instant,
+        give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>,
+    ) {
         self.batches.lock().expect("no panic").push(batch.len());
         thread::sleep(self.batch_time);
         for (place, ask) in batch.iter().enumerate() {
