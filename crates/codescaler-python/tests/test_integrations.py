@@ -5,14 +5,16 @@ import contextlib
 import importlib
 import inspect
 import os
+import pathlib
 import pickle
 import sys
+import tempfile
 import types
 import unittest
 from unittest import mock
 
 from codescaler import InfraError, RewardError
-from codescaler.integrations import areal, nemo_gym, openrlhf, prompts, slime, tinker, trl, verifiers, verl
+from codescaler.integrations import areal, nemo_gym, openrlhf, prompts, slime, tinker, tracking, trl, verifiers, verl
 from stub import Stub, by_length
 
 ASKED = "Print the next number."
@@ -236,8 +238,46 @@ class Others(unittest.TestCase):
         with self.assertRaisesRegex(ValueError, "no message of a user"):
             prompts.statement(CHAT[:1])
 
+    def test_tracking_sends_a_step_once(self):
+        sent, begun = [], []
+
+        class Run:
+            id = "r1"
+
+            def log(self, values, step):
+                sent.append((step, values))
+
+            def finish(self):
+                sent.append("finished")
+
+        def init(**asked):
+            begun.append(asked)
+            return Run()
+
+        with tempfile.TemporaryDirectory() as name, modules(wandb={"init": init}):
+            run = pathlib.Path(name, "run")
+            run.mkdir()
+            lines = [f'{{"step":{step},"loss":0.5,"of":{{"a":1}},"note":"x"}}\n' for step in range(1, 5)]
+            for kept in (lines[:3], lines[:2], lines[:2] + ['{"step":3,"lo'], lines):
+                (run / "steps.jsonl").write_text("".join(kept))
+                tracking.forward(run, "wandb", project="p")
+            (run / "measurements.jsonl").write_text(
+                '{"format":"codescaler/measurements","version":1}\n'
+                '{"problem":"a","method":"first","n":2,"right":1.0}\n'
+                '{"problem":"b","method":"first","n":2,"right":0.5}\n'
+                '{"problem":"c","method":"first","n":2,"right":null,"left_out":"no_label"}\n'
+            )
+            tracking.forward(run, "wandb", project="p", follow=False)
+            tracking.forward(run, "wandb", project="p")
+        steps = [one for one in sent if one != "finished"]
+        self.assertEqual([step for step, _ in steps], [1, 2, 3, 4, 5])
+        self.assertEqual(steps[3][1], {"loss": 0.5, "of/a": 1.0})
+        self.assertEqual(steps[4][1], {"right/first": 0.75})
+        self.assertEqual([asked["id"] for asked in begun], [None] + ["r1"] * 5)
+        self.assertEqual(begun[0]["name"], "run")
+
     def test_importing_the_adapters_imports_no_trainer(self):
-        for name in ("torch", "ray", "trl", "verl", "openrlhf", "slime", "swift", "areal"):
+        for name in ("torch", "ray", "trl", "verl", "openrlhf", "slime", "swift", "areal", "wandb", "mlflow"):
             self.assertNotIn(name, sys.modules)
 
 

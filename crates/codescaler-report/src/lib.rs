@@ -16,14 +16,17 @@
 //! - Colours are custom properties of the page's style, so that plots follow light, dark and print.
 
 mod browser;
+mod index;
 mod page;
 mod plot;
 mod rank;
 mod report;
 mod table;
+pub mod tensorboard;
 mod text;
 
 pub use browser::{Browser, Entry, Exchange, Found, Shown};
+pub use index::{RunLine, index_page};
 pub use page::render;
 pub use plot::{Axis, Look, Plot, Point, Scale, Series};
 pub use rank::rank_page;

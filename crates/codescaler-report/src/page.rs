@@ -10,6 +10,11 @@ use crate::{browser::Browser, report::Report, text::escape};
 const STYLE: &str = include_str!("page/page.css");
 const SCRIPT: &str = include_str!("page/page.js");
 
+/// The colours that the style begins with, light and dark.
+pub(crate) fn colours() -> &'static str {
+    STYLE.split_once("\n* {").map_or(STYLE, |(colours, _)| colours)
+}
+
 /// The page, whole: it refers to nothing outside itself.
 pub fn render(report: &Report<'_>) -> String {
     let mut body = report.header();

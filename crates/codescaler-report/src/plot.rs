@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 pub use axis::{Axis, Scale};
 
 use crate::{
+    page::colours,
     table::{Cell, Table, number},
     text::escape,
 };
@@ -87,6 +88,46 @@ impl Plot {
         html.push_str(&self.table().html());
         html.push_str("</details></figure>\n");
         html
+    }
+
+    /// As a picture by itself, with title and legend, for a file of its own. It is light or dark as
+    /// its reader is.
+    pub fn svg(&self) -> String {
+        const HEAD: u32 = 26;
+        const LINE: u32 = 20;
+        let svg = draw::svg(self);
+        let body = svg.split_once('>').map_or("", |(_, body)| body);
+        let (width, height) = draw::SIZE;
+        let named = self.named();
+        let (mut legend, mut x, mut y) = (String::new(), 12, HEAD + LINE);
+        for (place, series) in named.iter().filter(|_| named.len() > 1) {
+            // As wide as its letters, about.
+            let room = 44 + 7 * u32::try_from(series.name.chars().count()).unwrap_or(0);
+            if x + room > width && x > 12 {
+                (x, y) = (12, y + LINE);
+            }
+            let _ = write!(
+                legend,
+                "<g transform=\"translate({x},{})\">{}</g><text x=\"{}\" y=\"{y}\">{}</text>",
+                y - 11,
+                draw::swatch(*place, series.look),
+                x + 32,
+                escape(&series.name)
+            );
+            x += room;
+        }
+        let top = if legend.is_empty() { HEAD } else { y + 8 };
+        format!(
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {}\" \
+             font-family=\"sans-serif\" font-size=\"13\"><style>{}text {{ fill: var(--ink) }}</style>\
+             <rect width=\"100%\" height=\"100%\" fill=\"var(--paper)\"/>\
+             <text x=\"12\" y=\"18\" font-size=\"15\">{}</text>{legend}\
+             <g transform=\"translate(0,{top})\">{}</g></svg>\n",
+            top + height,
+            colours(),
+            escape(&self.title),
+            body.rsplit_once("</svg>").map_or(body, |(body, _)| body)
+        )
     }
 
     fn legend(&self) -> String {
@@ -190,6 +231,21 @@ mod tests {
             series: vec![series("a", 0.0), series("</svg><script>", 10.0)],
             has_diagonal: false,
         }
+    }
+
+    #[test]
+    fn a_picture_by_itself_is_whole() {
+        let svg = plot().svg();
+        for part in [
+            "--s0: ",
+            "prefers-color-scheme: dark",
+            "right, by &lt;N&gt;",
+            "&lt;/svg&gt;&lt;script&gt;",
+        ] {
+            assert!(svg.contains(part), "{part}");
+        }
+        assert_eq!(svg.matches("<svg").count(), svg.matches("</svg>").count());
+        assert!(!svg.contains("<script"));
     }
 
     #[test]
