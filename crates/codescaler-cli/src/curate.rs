@@ -1,11 +1,12 @@
 //! `codescaler curate`: from verified programs to preferences.
 
 mod bugs;
+mod dataset;
 mod export;
 mod pairs;
 mod parquet;
 mod probes;
-mod verified;
+pub(crate) mod verified;
 
 use clap::Subcommand;
 use codescaler::{

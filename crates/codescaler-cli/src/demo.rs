@@ -14,7 +14,6 @@ use codescaler::{
     select::Rule,
 };
 use codescaler_extract::Policy;
-use codescaler_reward::Scorer;
 use codescaler_sandbox::Sandbox;
 use serde_json::{Value as Json, json};
 
@@ -26,7 +25,7 @@ use crate::{
     groups::Groups,
     report::write_report,
     rundir::RunDir,
-    score::{ScorerOptions, score_all},
+    score::{Scorer, ScorerOptions, score_all},
     select::{select_all, write_selections},
     stage_cost::Costs,
     terminal::Terminal,

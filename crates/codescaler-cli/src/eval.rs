@@ -5,9 +5,11 @@ mod calibrate;
 mod compute;
 mod coverage;
 mod ensemble;
+mod export;
 mod fit;
 mod methods;
 mod pipelines;
+mod policy;
 mod ranking;
 mod resampling;
 pub(crate) mod reward;
@@ -48,6 +50,8 @@ pub(crate) enum Options {
     Fit(fit::Options),
     Tests(suite::Options),
     Ranking(ranking::Options),
+    Policy(policy::Options),
+    Export(export::Options),
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -67,6 +71,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Fit(options) => fit::run(terminal, options),
         Options::Tests(options) => suite::run(terminal, options),
         Options::Ranking(options) => ranking::run(terminal, options),
+        Options::Policy(options) => policy::run(terminal, options),
+        Options::Export(options) => export::run(terminal, options),
     }
 }
 

@@ -32,6 +32,22 @@ pub(crate) fn records<T: Record>(path: &Path) -> Result<Reader<Box<dyn BufRead>,
     Ok(Reader::new(open(path)?, &path.display().to_string())?)
 }
 
+/// The format of a record file; `None` for another file.
+pub(crate) fn kind(path: &Path) -> Result<Option<String>, Failure> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let is_record = [".jsonl", ".jsonl.zst", ".jsonl.gz"].iter().any(|end| name.ends_with(end));
+    if !is_record || !path.is_file() {
+        return Ok(None);
+    }
+    let mut line = Vec::new();
+    let mut start = open(path)?.take(1 << 20);
+    start
+        .read_until(b'\n', &mut line)
+        .with_context(|| format!("cannot read {}", path.display()))
+        .map_err(Failure::Input)?;
+    Ok(serde_json::from_slice(&line).ok().map(|header: Header| header.format))
+}
+
 /// Every record of a file.
 pub(crate) fn read_all<T: Record>(path: &Path) -> Result<Vec<T>, Failure> {
     Ok(records(path)?.collect::<Result<_, RecordError>>()?)

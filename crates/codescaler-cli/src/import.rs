@@ -37,6 +37,9 @@ pub(crate) struct Options {
     /// The folder to write into.
     #[arg(long, default_value = ".")]
     out: PathBuf,
+    /// Leave out candidates of which the source does not say whether they are right.
+    #[arg(long)]
+    labelled: bool,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -50,17 +53,25 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let format: Format =
         options.format.parse().map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
     let file = options.file.as_deref().ok_or_else(|| Failure::input("name the file to import"))?;
-    let provenance = Extra::from_iter([
+    let mut provenance = Extra::from_iter([
         ("format".to_owned(), json!(format.to_string())),
         ("input".to_owned(), json!(fingerprint(file)?)),
     ]);
-    let Some(mut files) = Files::open(options, &provenance)? else {
+    if options.labelled {
+        provenance.insert("labelled".to_owned(), json!(true));
+    }
+    let Some(mut files) = Files::open(options, format, &provenance)? else {
         terminal.note(&format!("{} holds this import already", options.out.display()));
         return Ok(Outcome::done(json!({"verb": "import", "out": options.out, "made": 0})));
     };
-    let summary = import(format, &mut open(file)?, &mut files).map_err(|error| {
+    let mut summary = import(format, &mut open(file)?, &mut files).map_err(|error| {
         Failure::Input(anyhow::Error::new(error).context(file.display().to_string()))
     })?;
+    if options.labelled {
+        let unlabelled = summary.candidates - files.labelled;
+        summary.candidates = files.labelled;
+        summary.left_out.insert("candidate without a label".to_owned(), unlabelled);
+    }
     files.finish((summary.candidates > 0, summary.labels > 0))?;
     terminal.print(&format!(
         "{} problems, {} candidates, {} labels written to {}",
@@ -79,15 +90,26 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     })))
 }
 
-/// The three files of an import; a stopped one is started anew, since it takes seconds.
+/// The files of an import; a stopped one is started anew, since it takes seconds.
 struct Files {
-    problems: Output,
     candidates: Output,
     labels: Output,
+    /// Where the format has problems.
+    problems: Option<Output>,
+    /// Whether only candidates with a label are wanted.
+    wants_labels: bool,
+    /// The last candidate, until its label comes.
+    waiting: Option<Candidate>,
+    /// Candidates of which a label has come.
+    labelled: u64,
 }
 
 impl Files {
-    fn open(options: &Options, provenance: &Extra) -> Result<Option<Files>, Failure> {
+    fn open(
+        options: &Options,
+        format: Format,
+        provenance: &Extra,
+    ) -> Result<Option<Files>, Failure> {
         fn create<T: Record>(
             options: &Options,
             provenance: &Extra,
@@ -100,16 +122,26 @@ impl Files {
         }
         let candidates = create::<Candidate>(options, provenance)?;
         let labels = create::<Label>(options, provenance)?;
-        // Problems are declared whole last: where they are, all is.
-        let Some(problems) = create::<Problem>(options, provenance)? else {
-            for leftover in [candidates, labels].into_iter().flatten() {
-                leftover.discard()?;
-            }
-            return Ok(None);
+        // What the format always has is declared whole last: where it is, all is.
+        let problems = match format.has_problems() {
+            true => Some(create::<Problem>(options, provenance)?),
+            false => None,
         };
-        match (candidates, labels) {
-            (Some(candidates), Some(labels)) => Ok(Some(Files { problems, candidates, labels })),
-            (_, _) => Err(Failure::input(format!(
+        match (candidates, labels, problems) {
+            (leftover, also, Some(None)) => {
+                [leftover, also].into_iter().flatten().try_for_each(Output::discard)?;
+                Ok(None)
+            }
+            (None, leftover, None) => {
+                leftover.into_iter().try_for_each(Output::discard)?;
+                Ok(None)
+            }
+            (Some(candidates), Some(labels), problems) => {
+                let problems = problems.flatten();
+                let (wants_labels, waiting, labelled) = (options.labelled, None, 0);
+                Ok(Some(Files { candidates, labels, problems, wants_labels, waiting, labelled }))
+            }
+            (_, _, _) => Err(Failure::input(format!(
                 "{} holds a part of this import: delete it or name another folder",
                 options.out.display()
             ))),
@@ -118,22 +150,30 @@ impl Files {
 
     fn finish(self, (has_candidates, has_labels): (bool, bool)) -> Result<(), Failure> {
         let end = |output: Output, wanted| if wanted { output.finish() } else { output.discard() };
-        end(self.candidates, has_candidates)?;
         end(self.labels, has_labels)?;
-        self.problems.finish()
+        end(self.candidates, has_candidates || self.problems.is_none())?;
+        self.problems.map_or(Ok(()), Output::finish)
     }
 }
 
 impl Sink for Files {
     fn problem(&mut self, problem: Problem) -> io::Result<()> {
-        self.problems.write_io(&problem)
+        self.problems.as_mut().map_or(Ok(()), |file| file.write_io(&problem))
     }
 
     fn candidate(&mut self, candidate: Candidate) -> io::Result<()> {
+        if self.wants_labels {
+            self.waiting = Some(candidate);
+            return Ok(());
+        }
         self.candidates.write_io(&candidate)
     }
 
     fn label(&mut self, label: Label) -> io::Result<()> {
+        if let Some(candidate) = self.waiting.take() {
+            self.labelled += 1;
+            self.candidates.write_io(&candidate)?;
+        }
         self.labels.write_io(&label)
     }
 }

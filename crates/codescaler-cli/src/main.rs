@@ -16,9 +16,12 @@ mod files;
 mod groups;
 mod held_out;
 mod import;
+mod lab;
 mod memory;
 mod merge;
+mod policy;
 mod rank;
+mod reference;
 mod report;
 mod rundir;
 mod score;
@@ -28,8 +31,10 @@ mod solve;
 mod stage;
 mod stage_cost;
 mod table;
+mod tensorboard;
 mod terminal;
 mod train;
+mod verdicts;
 
 use std::{io, process::ExitCode};
 
@@ -92,7 +97,7 @@ enum Verb {
     Rank(rank::Options),
     Solve(Box<solve::Options>),
     Methods(solve::methods::Options),
-    Serve(serve::Options),
+    Serve(Box<serve::Options>),
     #[command(subcommand)]
     Curate(curate::Options),
     #[command(subcommand)]
@@ -101,6 +106,8 @@ enum Verb {
     Eval(eval::Options),
     #[command(subcommand)]
     Bench(bench::Options),
+    #[command(subcommand)]
+    Lab(lab::Lab),
     Report(report::Options),
     Compare(compare::Options),
     Doctor(doctor::Options),
@@ -111,6 +118,9 @@ enum Verb {
         /// The shell.
         shell: clap_complete::Shell,
     },
+    /// Print what every verb says of itself, as Markdown.
+    #[command(hide = true)]
+    Reference,
 }
 
 fn main() -> ExitCode {
@@ -147,6 +157,7 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
         Verb::Train(options) => train::run(terminal, options),
         Verb::Eval(options) => eval::run(terminal, options),
         Verb::Bench(options) => bench::run(terminal, options),
+        Verb::Lab(options) => lab::run(terminal, options),
         Verb::Report(options) => report::run(terminal, options),
         Verb::Compare(options) => compare::run(terminal, options),
         Verb::Doctor(options) => doctor::run(terminal, options),
@@ -158,6 +169,10 @@ fn run(terminal: Terminal, verb: &Verb) -> Result<Outcome, Failure> {
                 &mut io::stdout(),
             );
             Ok(Outcome::done(serde_json::json!({"shell": shell.to_string()})))
+        }
+        Verb::Reference => {
+            terminal.print(reference::page(Options::command()).trim_end());
+            Ok(Outcome::done(serde_json::json!({"verb": "reference"})))
         }
     }
 }

@@ -13,14 +13,13 @@ use codescaler::{
     score::{Score, Scored},
 };
 use codescaler_extract::{Policy, check_syntax};
-use codescaler_reward::Scorer;
 use codescaler_sandbox::{Cases, Job};
 use serde_json::json;
 
 use crate::{
     exec::SandboxOptions,
     failure::{Failure, Outcome},
-    score::{ScorerOptions, score_batch},
+    score::{Scorer, ScorerOptions, score_batch},
     stage::Item,
     terminal::Terminal,
 };

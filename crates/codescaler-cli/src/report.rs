@@ -10,6 +10,7 @@ mod training;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use codescaler::metric::mean;
 use codescaler_report::{Block, Cell, Figure, Report, Section, render};
 use serde_json::{Value as Json, json};
 
@@ -20,6 +21,7 @@ use crate::{
     failure::{Failure, Outcome},
     files::{Problems, write_whole},
     groups::Groups,
+    tensorboard,
     terminal::Terminal,
 };
 
@@ -50,16 +52,43 @@ pub(crate) struct Options {
     /// The candidates, likewise.
     #[arg(long)]
     candidates: Option<PathBuf>,
+    /// Also write training curves and accuracies as an event file of TensorBoard into this folder.
+    #[arg(long)]
+    tensorboard: Option<PathBuf>,
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let named = (options.problems.as_deref(), options.candidates.as_deref());
     let inputs = Inputs::find(&options.run, named)?;
     let page = page(&inputs)?;
+    if let Some(folder) = &options.tensorboard {
+        let path = write_board(folder, &inputs)?;
+        terminal.print(&format!("events written to {}", path.display()));
+    }
     let out = options.out.clone().unwrap_or_else(|| options.run.join("report.html"));
     write_whole(&out, page.as_bytes())?;
     terminal.print(&format!("{:.1} MB written to {}", page.len() as f64 / 1e6, out.display()));
     Ok(Outcome::done(json!({"verb": "report", "out": out, "bytes": page.len()})))
+}
+
+/// Writes the log of a training step by step, and the share of right choices of every method under
+/// its number of samples (0 where it has none).
+fn write_board(folder: &Path, inputs: &Inputs) -> Result<PathBuf, Failure> {
+    let lines = inputs.steps.as_deref().map(training::lines).transpose()?.unwrap_or_default();
+    let problems = inputs.problems.as_deref().map(Problems::read).transpose()?;
+    let mut groups = match (&problems, &inputs.candidates) {
+        (Some(problems), Some(candidates)) => Some(measured::groups(inputs, problems, candidates)?),
+        (_, _) => None,
+    };
+    let found = measured::found(inputs, groups.as_mut())?;
+    let mut shares = Vec::new();
+    for method in found.iter().flat_map(|found| &found.methods) {
+        if let Some(interval) = mean(&method.measured, inputs.seed()).interval {
+            let step = method.n.map_or(0, u64::from);
+            shares.push((step, format!("right/{}", method.name), interval.mean as f32));
+        }
+    }
+    tensorboard::write(folder, &lines, &shares)
 }
 
 /// Writes the page of a run that has just ended into its folder.

@@ -1,6 +1,7 @@
 //! `codescaler score`: candidates → scores, without running anything.
 
 mod decoder;
+pub(crate) mod remote;
 
 use std::{
     ops::ControlFlow,
@@ -8,12 +9,16 @@ use std::{
 };
 
 use clap::{Args, ValueEnum};
-use codescaler::{record::Header, score::Scored};
+use codescaler::{
+    record::{Extra, Header},
+    score::Scored,
+};
 use codescaler_extract::Policy;
-use codescaler_reward::{Linear, OpenError, Scorer, Source, Step};
+use codescaler_reward::{Linear, OpenError, Source, Step};
 use serde_json::json;
 
 pub(crate) use self::decoder::one_of;
+use self::remote::{Remote, RemoteOptions};
 use crate::{
     failure::{Failure, Outcome},
     files::{Joined, Problems, fingerprint, records},
@@ -30,10 +35,38 @@ pub(crate) struct ScorerOptions {
     #[arg(long)]
     reward_model: Option<PathBuf>,
     /// Which reward model in the box.
-    #[arg(long, value_enum, default_value_t = InTheBox::Joint, conflicts_with = "reward_model")]
+    #[arg(long, value_enum, default_value_t = InTheBox::Joint, conflicts_with_all = ["reward_model", "urls"])]
     scorer: InTheBox,
     #[command(flatten)]
     decoder: decoder::DecoderOptions,
+    #[command(flatten)]
+    remote: RemoteOptions,
+}
+
+/// A reward model, here or behind other servers.
+pub(crate) enum Scorer {
+    /// In this process.
+    Here(codescaler_reward::Scorer),
+    /// Behind other servers.
+    Remote(Box<Remote>),
+}
+
+impl Scorer {
+    /// Its kind, in a word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Scorer::Here(scorer) => scorer.name(),
+            Scorer::Remote(_) => "remote",
+        }
+    }
+
+    /// What scores made with it are stored with: everything that they depend on.
+    pub(crate) fn provenance(&self, policy: Policy) -> Extra {
+        match self {
+            Scorer::Here(scorer) => scorer.provenance(policy),
+            Scorer::Remote(remote) => remote.provenance(policy),
+        }
+    }
 }
 
 /// A reward model that comes with the program.
@@ -50,13 +83,23 @@ enum InTheBox {
 impl ScorerOptions {
     /// The reward model that was asked for.
     pub(crate) fn open(&self) -> Result<Scorer, Failure> {
+        let options = (&self.decoder).into();
+        if let Some(remote) = self.remote.connect()? {
+            if options != codescaler_reward::DecoderOptions::default() {
+                return Err(Failure::input(
+                    "--precision, --isa, --threads, --tokens-max and --too-long are for reward \
+                     models here: leave them out with --scorer-url",
+                ));
+            }
+            return Ok(Scorer::Remote(Box::new(remote)));
+        }
         let source = match (self.reward_model.as_deref(), self.scorer) {
             (Some(path), _) => Source::Path(path),
             (None, InTheBox::Joint) => Source::Joint,
             (None, InTheBox::Decoder) => Source::Decoder,
             (None, InTheBox::Linear) => Source::Linear,
         };
-        Scorer::open(source, &(&self.decoder).into()).map_err(cannot_open)
+        codescaler_reward::Scorer::open(source, &options).map(Scorer::Here).map_err(cannot_open)
     }
 }
 
@@ -66,7 +109,7 @@ pub(crate) fn open_linear(path: Option<&Path>) -> Result<Linear, Failure> {
 }
 
 /// What to do about a reward model that does not open.
-fn cannot_open(error: OpenError) -> Failure {
+pub(crate) fn cannot_open(error: OpenError) -> Failure {
     match error {
         OpenError::ForDecoders { option } => {
             let option = format!("--{}", option.replace('_', "-"));
@@ -94,6 +137,10 @@ pub(crate) fn score_batch(
     policy: Policy,
     emit: &mut Emit<'_, Scored>,
 ) -> Result<(), Failure> {
+    let scorer = match scorer {
+        Scorer::Here(scorer) => scorer,
+        Scorer::Remote(remote) => return remote.score_batch(batch, policy, emit),
+    };
     let items: Vec<_> = batch.iter().map(Item::as_pair).collect();
     let end = scorer.score(&items, policy, &mut |step| {
         let taken = match step {
@@ -112,13 +159,16 @@ pub(crate) fn score_batch(
 ///
 /// A score is a raw logit, comparable only within one problem. A candidate without a valid
 /// program gets no score but the reason. The reward model is the small decoder in the box, or any
-/// in a Hugging Face directory, such as the published ones of CodeScaler and Skywork.
+/// in a Hugging Face directory, such as the published ones of CodeScaler and Skywork, or one that
+/// vLLM, SGLang, text-embeddings-inference or another codescaler serves (--scorer-url).
 #[derive(Args)]
 #[command(after_help = "\
 Examples:
   codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl
   codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl \\
-    --reward-model CodeScaler-1.7B --tokens-max 4096 --too-long trim-problem")]
+    --reward-model CodeScaler-1.7B --tokens-max 4096 --too-long trim-problem
+  codescaler score --problems problems.jsonl --candidates candidates.jsonl --out scores.jsonl \\
+    --scorer-url http://10.0.0.1:8000 --scorer-url http://10.0.0.2:8000")]
 pub(crate) struct Options {
     /// The problems.
     #[arg(long)]

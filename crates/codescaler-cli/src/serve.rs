@@ -1,9 +1,9 @@
 //! `codescaler serve`: the HTTP server.
 
 pub(crate) mod backend;
+mod pages;
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -13,14 +13,14 @@ use std::{
 use clap::{Args, ValueEnum};
 use codescaler::shaping::Shaping;
 use codescaler_extract::Policy;
-use codescaler_http::{ApiKey, Server, ServerBounds, ServerError, ServerOptions};
+use codescaler_http::{Server, ServerBounds, ServerError, ServerOptions};
 use serde_json::json;
 
 use self::backend::Judge;
 use crate::{
     exec::SandboxOptions,
     failure::{Failure, Outcome},
-    score::ScorerOptions,
+    score::{ScorerOptions, remote::read_secret},
     solve::proxy::ProxyOptions,
     terminal::{Terminal, check_interrupt},
 };
@@ -40,11 +40,14 @@ Single requests become batches, which share what their problems share; a full qu
 Examples:
   codescaler serve
   codescaler serve --reward-model CodeScaler-1.7B --port 8000 --shaping softplus
+  codescaler serve --scorer-url http://10.0.0.1:8000 --scorer-url http://10.0.0.2:8000
   codescaler serve --host 0.0.0.0 --token-file token.txt --run-code
   codescaler serve --endpoint http://127.0.0.1:8001/v1 --language-model Qwen/Qwen3-8B \\
       --method 'codescaler_run:n=8'
 
-  curl -s 127.0.0.1:8000/v1/reward -d '{\"items\":[{\"problem\":\"Print 1.\",\"response\":\"print(1)\"}]}'")]
+  codescaler serve --ui runs/
+
+  curl -s 127.0.0.1:8000/v1/reward --json '{\"items\":[{\"problem\":\"Print 1.\",\"response\":\"print(1)\"}]}'")]
 pub(crate) struct Options {
     /// The address to listen on. Everybody who reaches it is let in, unless there is a token.
     #[arg(long, default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
@@ -72,6 +75,10 @@ pub(crate) struct Options {
     /// Let clients run programs in the sandbox: /run_code, /v1/judge, and /verify by its tests.
     #[arg(long)]
     run_code: bool,
+    /// A folder whose folders are runs: /ui lists and shows them as they stand, and ranks programs that
+    /// are pasted.
+    #[arg(long, value_name = "RUNS")]
+    ui: Option<PathBuf>,
     #[command(flatten)]
     bounds: BoundOptions,
     /// What is logged to stderr.
@@ -88,11 +95,11 @@ pub(crate) struct Options {
     proxy: ProxyOptions,
 }
 
-/// How scores become rewards on the routes of trainers, where a request does not say.
+/// How scores become rewards.
 #[derive(Args)]
-struct ShapingOptions {
-    /// How scores become rewards on the routes of trainers, where a request does not say. Routes of
-    /// other servers always give raw scores.
+pub(crate) struct ShapingOptions {
+    /// How scores become rewards; in the server on the routes of trainers, where a request does not
+    /// say: routes of other servers always give raw scores.
     #[arg(long, value_enum, default_value_t = ShapingKind::Softplus)]
     shaping: ShapingKind,
     /// Subtracted from the score by softplus and sigmoid.
@@ -114,7 +121,8 @@ enum ShapingKind {
 }
 
 impl ShapingOptions {
-    fn shaping(&self) -> Result<Shaping, Failure> {
+    /// The shaping.
+    pub(crate) fn shaping(&self) -> Result<Shaping, Failure> {
         let (offset, scale) = (self.offset, self.scale);
         if !offset.is_finite() || !scale.is_finite() || scale <= 0.0 {
             return Err(Failure::input("--offset and --scale are numbers, --scale above zero"));
@@ -184,7 +192,7 @@ enum LogFormat {
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
-    let token = options.token_file.as_ref().map(read_token).transpose()?;
+    let token = options.token_file.as_deref().map(read_secret).transpose()?;
     if !options.host.is_loopback() && token.is_none() {
         if options.run_code {
             return Err(Failure::input(format!(
@@ -197,6 +205,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
             "everybody who reaches {} is let in: --token-file asks for a token",
             options.host
         ));
+    }
+    if let Some(runs) = options.ui.as_ref().filter(|runs| !runs.is_dir()) {
+        return Err(Failure::input(format!("--ui: {} is no folder", runs.display())));
     }
     start_logging(options);
     let runs = options.run_code || options.proxy.asks_anybody();
@@ -213,6 +224,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let server = Server::bind(server_options, Arc::new(judge)).map_err(cannot_serve)?;
     let url = format!("{scheme}://{}", server.address());
     terminal.print(&format!("listening on {url}"));
+    if options.ui.is_some() {
+        terminal.note(&format!("to look at runs: {url}/ui"));
+    }
     server.run(&|| check_interrupt().is_err()).map_err(cannot_serve)?;
     terminal.note("stopped; everything that was under way is answered");
     Ok(Outcome::done(json!({"verb": "serve", "url": url})))
@@ -225,17 +239,6 @@ fn cannot_serve(error: ServerError) -> Failure {
         }
         error @ ServerError::Thread(_) => Failure::fault(error, "the server does not start"),
     }
-}
-
-fn read_token(path: &PathBuf) -> Result<ApiKey, Failure> {
-    let text = fs::read_to_string(path)
-        .map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
-    let token = text.trim();
-    if token.is_empty() || !token.is_ascii() || token.contains(char::is_whitespace) {
-        let what = "one token in ASCII without blanks is wanted";
-        return Err(Failure::input(format!("{}: {what}", path.display())));
-    }
-    Ok(ApiKey::new(token.to_owned()))
 }
 
 #[expect(clippy::disallowed_methods, reason = "the command line reads the clock")]

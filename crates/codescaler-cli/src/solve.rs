@@ -24,7 +24,6 @@ use codescaler::{
     selection::Selection,
 };
 use codescaler_extract::Policy;
-use codescaler_reward::Scorer;
 use codescaler_sandbox::Sandbox;
 use codescaler_search::{
     Budget, Cases, Cost, Digest, Engine, Method, Prompts, Refusal, Solved, Task, allocate,
@@ -49,7 +48,7 @@ use crate::{
         write_page,
     },
     rundir::RunDir,
-    score::ScorerOptions,
+    score::{Scorer, ScorerOptions},
     terminal::Terminal,
 };
 
@@ -168,7 +167,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let mut memory = options.memory.as_deref().map_or(Ok(Memory::default()), Memory::read)?;
     let scorer = options.scorer.open()?;
     let sandbox = options.sandbox.start(terminal)?;
-    let plan = json!({
+    let mut plan = json!({
         "verb": "solve", "version": env!("CARGO_PKG_VERSION"), "commit": env!("CODESCALER_COMMIT"),
         "method": options.method.to_string(), "seed": options.seed,
         "tests_on_average": options.tests_on_average,
@@ -179,6 +178,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         "scorer": scorer.provenance(options.policy),
         "protection": sandbox.protection().level().to_string(),
     });
+    if let Some(seed) = options.endpoints.shuffle {
+        plan["shuffle"] = json!(seed);
+    }
     let files = [("problems", vec![options.problems.as_path()])];
     let asked = asked("solve", &files, &[("method", options.method.to_string())])?;
     let run = RunDir::open(&options.out, &asked, &plan)?;
@@ -421,7 +423,7 @@ fn report(
 }
 
 /// The prompts in the box, with a folder's in their place.
-fn read_prompts(folder: Option<&Path>) -> Result<Prompts, Failure> {
+pub(crate) fn read_prompts(folder: Option<&Path>) -> Result<Prompts, Failure> {
     let mut others = BTreeMap::new();
     if let Some(folder) = folder {
         let fail = |error| Failure::input(format!("cannot read {}: {error}", folder.display()));

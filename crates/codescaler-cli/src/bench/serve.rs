@@ -9,6 +9,7 @@ use std::{
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
+        mpsc::{self, RecvTimeoutError},
     },
     thread,
     time::{Duration, Instant},
@@ -85,7 +86,8 @@ struct Round {
     singles: Loaded,
     engine_alone_ms: f64,
     server_alone_ms: f64,
-    memory_mib: (f64, f64),
+    /// Seconds and MiB, while single programs were asked for.
+    memory_mib: Vec<(f64, f64)>,
 }
 
 impl Round {
@@ -177,7 +179,7 @@ fn score_all(judge: &Judge, items: &[(Arc<Problem>, String)]) -> (f64, Vec<Optio
     let batch: Vec<&Ask> = asks.iter().collect();
     let mut scores = vec![None; batch.len()];
     let since = Instant::now();
-    judge.score(&batch, &mut |place, judgement| {
+    judge.score(&batch, since + Duration::from_hours(24), &mut |place, judgement| {
         if let Judged::Scored(score) = judgement.outcome {
             scores[place] = Some(score.get().to_bits());
         }
@@ -208,11 +210,10 @@ fn measure(
         };
         let whole = Load { path: "/v1/reward".to_owned(), ..load(1, Duration::from_secs(600), 1) };
         let whole = send_whole(&whole, work)?;
-        let before = resident_mib().unwrap_or(f64::NAN);
         let seconds = Duration::from_secs(options.seconds.get());
         let singles = load(options.connections.get(), seconds, usize::MAX);
-        let singles = send_singles(&singles, work)?;
-        let memory_mib = (before, resident_mib().unwrap_or(f64::NAN));
+        let (singles, memory_mib) = remembering(|| send_singles(&singles, work));
+        let singles = singles?;
         let alone = &work.items[..work.items.len().min(ALONE)];
         let mut engine_ms: Vec<f64> =
             alone.iter().map(|one| score_all(judge, std::slice::from_ref(one)).0 * 1e3).collect();
@@ -230,6 +231,42 @@ fn measure(
     }
     bar.finish_and_clear();
     Ok(rounds)
+}
+
+/// Does work, and says how much memory was resident while it was done: seconds and MiB, from its
+/// beginning to its end.
+fn remembering<R>(work: impl FnOnce() -> R) -> (R, Vec<(f64, f64)>) {
+    /// How often to look.
+    const EVERY: Duration = Duration::from_secs(5);
+    let began = Instant::now();
+    let look = || (began.elapsed().as_secs_f64(), resident_mib().unwrap_or(f64::NAN));
+    let (done, is_done) = mpsc::channel::<()>();
+    thread::scope(|scope| {
+        let watcher = scope.spawn(move || {
+            let mut seen = vec![look()];
+            while is_done.recv_timeout(EVERY) == Err(RecvTimeoutError::Timeout) {
+                seen.push(look());
+            }
+            seen.push(look());
+            seen
+        });
+        let result = work();
+        drop(done);
+        (result, watcher.join().expect("looking at memory does not panic"))
+    })
+}
+
+/// By how much memory grows, in MiB per minute, once the first third of the time is over: the slope
+/// of the least squares.
+fn growth_per_minute(seen: &[(f64, f64)]) -> f64 {
+    let end = seen.last().map_or(0.0, |(seconds, _)| *seconds);
+    let late: Vec<_> = seen.iter().filter(|(seconds, _)| *seconds >= end / 3.0).collect();
+    let n = late.len() as f64;
+    let mean = |of: fn(&(f64, f64)) -> f64| late.iter().map(|at| of(at)).sum::<f64>() / n;
+    let (x, y) = (mean(|at| at.0), mean(|at| at.1));
+    let squares: f64 = late.iter().map(|at| (at.0 - x) * (at.0 - x)).sum();
+    let products: f64 = late.iter().map(|at| (at.0 - x) * (at.1 - y)).sum();
+    if squares > 0.0 { 60.0 * products / squares } else { 0.0 }
 }
 
 /// All programs in one request.
@@ -308,8 +345,13 @@ fn report(
         ),
         (format!("{connections} clients: p50, ms"), quantile(0.5), 0),
         (format!("{connections} clients: p99, ms"), quantile(0.99), 0),
-        ("memory before, MiB".to_owned(), of(|r| r.memory_mib.0), 0),
-        ("memory after, MiB".to_owned(), of(|r| r.memory_mib.1), 0),
+        ("memory before, MiB".to_owned(), of(|r| r.memory_mib[0].1), 0),
+        ("memory after, MiB".to_owned(), of(|r| r.memory_mib[r.memory_mib.len() - 1].1), 0),
+        (
+            "memory growth after a third, MiB/minute".to_owned(),
+            of(|r| growth_per_minute(&r.memory_mib)),
+            2,
+        ),
     ];
     let rows = lines.iter().map(|(name, spread, digits)| vec![name.clone(), spread.show(*digits)]);
     terminal.print(&table(&["", "median [min, max]"], &rows.collect::<Vec<_>>()));
@@ -328,6 +370,7 @@ fn report(
         "right": right, "wrong": wrong, "lost": lost, "told_to_wait": waited,
         "figures": lines.iter().map(|(name, spread, _)| (name.clone(), spread.summary()))
             .collect::<serde_json::Map<String, Json>>(),
+        "memory_by_second": rounds.iter().map(|round| &round.memory_mib).collect::<Vec<_>>(),
     });
     if let Some(out) = &options.out {
         write(out, &summary)?;
@@ -335,4 +378,18 @@ fn report(
     let mut outcome = Outcome::done(summary);
     outcome.found = wrong + lost > 0;
     Ok(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn growth_is_a_slope_without_the_beginning() {
+        let at =
+            |seconds: f64| (seconds, if seconds < 30.0 { 5.0 * seconds } else { 150.0 + seconds });
+        let seen: Vec<_> = (0..=9).map(|ten| at(f64::from(ten) * 10.0)).collect();
+        assert!((growth_per_minute(&seen) - 60.0).abs() < 1e-9);
+        assert_eq!(growth_per_minute(&[(0.0, 7.0)]), 0.0);
+    }
 }

@@ -20,7 +20,6 @@ use crate::failure::Failure;
 const ROW_GROUP: usize = 10_000;
 
 /// What a column holds.
-#[derive(Clone, Copy)]
 enum Kind {
     /// Messages of a conversation, each with role and content.
     Messages,
@@ -28,22 +27,36 @@ enum Kind {
     TextOrNone,
     Integer,
     NumberOrNone,
+    /// Named columns of their own.
+    Group(Vec<(String, Kind)>),
 }
 
-/// The kind of a column of [`codescaler::curate::export::row`], in which `value` stands.
+/// The kind of a column of [`codescaler::curate::export::row`] or [`codescaler::curate::verl::row`],
+/// in which `value` stands.
 fn kind(name: &str, value: &Json) -> Kind {
     match name {
         "license" | "chosen_rewrite" | "rejected_rewrite" => Kind::TextOrNone,
         "chosen_pass_rate" | "rejected_pass_rate" => Kind::NumberOrNone,
-        "chosen_index" | "rejected_index" => Kind::Integer,
-        _ if value.is_array() => Kind::Messages,
-        _ => Kind::Text,
+        "chosen_index" | "rejected_index" | "index" => Kind::Integer,
+        _ => match value {
+            Json::Array(_) => Kind::Messages,
+            Json::Object(fields) => Kind::Group(kinds(fields)),
+            Json::Null | Json::Bool(_) | Json::Number(_) | Json::String(_) => Kind::Text,
+        },
     }
+}
+
+fn kinds(fields: &serde_json::Map<String, Json>) -> Vec<(String, Kind)> {
+    fields.iter().map(|(name, value)| (name.clone(), kind(name, value))).collect()
+}
+
+fn schema(columns: &[(String, Kind)]) -> String {
+    columns.iter().map(|(name, kind)| kind.schema(name)).collect()
 }
 
 impl Kind {
     /// The column in the language of Parquet's schemas.
-    fn schema(self, name: &str) -> String {
+    fn schema(&self, name: &str) -> String {
         match self {
             Kind::Messages => format!(
                 "required group {name} (LIST) {{ repeated group list {{ required group element {{ \
@@ -53,6 +66,7 @@ impl Kind {
             Kind::TextOrNone => format!("optional binary {name} (STRING);"),
             Kind::Integer => format!("required int64 {name};"),
             Kind::NumberOrNone => format!("optional double {name};"),
+            Kind::Group(columns) => format!("required group {name} {{ {} }}", schema(columns)),
         }
     }
 }
@@ -60,22 +74,14 @@ impl Kind {
 /// Writes rows that all have the columns of the first one. What stands at `path` is overwritten.
 pub(super) fn write(path: &Path, rows: &[Json]) -> Result<(), Failure> {
     let written = File::create(path).map_err(ParquetError::from).and_then(|file| {
-        let first = rows.first().and_then(Json::as_object);
-        let columns: Vec<(&str, Kind)> = first
-            .into_iter()
-            .flatten()
-            .map(|(name, value)| (name.as_str(), kind(name, value)))
-            .collect();
-        let fields: String = columns.iter().map(|(name, kind)| kind.schema(name)).collect();
+        let columns = rows.first().and_then(Json::as_object).map(kinds).unwrap_or_default();
+        let fields = schema(&columns);
         let schema = Arc::new(parse_message_type(&format!("message rows {{ {fields} }}"))?);
         let properties = Arc::new(WriterProperties::builder().build());
         let mut writer = SerializedFileWriter::new(&file, schema, properties)?;
         for rows in rows.chunks(ROW_GROUP) {
             let mut group = writer.next_row_group()?;
-            for (name, kind) in &columns {
-                let values: Vec<&Json> = rows.iter().map(|row| &row[*name]).collect();
-                write_column(&mut group, *kind, &values)?;
-            }
+            write_columns(&mut group, &columns, &rows.iter().collect::<Vec<_>>())?;
             group.close()?;
         }
         writer.close()?;
@@ -84,9 +90,20 @@ pub(super) fn write(path: &Path, rows: &[Json]) -> Result<(), Failure> {
     written.with_context(|| format!("cannot write {}", path.display())).map_err(Failure::Fault)
 }
 
+fn write_columns<W: io::Write + Send>(
+    group: &mut SerializedRowGroupWriter<'_, W>,
+    columns: &[(String, Kind)],
+    rows: &[&Json],
+) -> Result<(), ParquetError> {
+    columns.iter().try_for_each(|(name, kind)| {
+        let values: Vec<&Json> = rows.iter().map(|row| &row[name]).collect();
+        write_column(group, kind, &values)
+    })
+}
+
 fn write_column<W: io::Write + Send>(
     group: &mut SerializedRowGroupWriter<'_, W>,
-    kind: Kind,
+    kind: &Kind,
     values: &[&Json],
 ) -> Result<(), ParquetError> {
     let present = || values.iter().filter(|value| !value.is_null());
@@ -135,6 +152,7 @@ fn write_column<W: io::Write + Send>(
                 column.typed::<DoubleType>().write_batch(&numbers, Some(&levels()), None)
             })
         }
+        Kind::Group(columns) => write_columns(group, columns, values),
     }
 }
 
@@ -169,6 +187,7 @@ mod tests {
                 "prompt": vec![message("user"); n], "chosen": [message("assistant")],
                 "problem_id": format!("p{n}"), "license": (n > 1).then_some("MIT"),
                 "chosen_index": n, "chosen_pass_rate": (n == 1).then_some(0.5),
+                "extra_info": {"split": "train", "index": n},
             })
         };
         let rows: Vec<Json> = (0..3).map(row).collect();
@@ -179,8 +198,8 @@ mod tests {
         let read: Vec<String> =
             reader.get_row_iter(None).unwrap().map(|row| row.unwrap().to_string()).collect();
         expect_test::expect![[r#"
-            {prompt: [], chosen: [{role: "assistant", content: "ä0"}], problem_id: "p0", license: null, chosen_index: 0, chosen_pass_rate: null}
-            {prompt: [{role: "user", content: "ä1"}], chosen: [{role: "assistant", content: "ä1"}], problem_id: "p1", license: null, chosen_index: 1, chosen_pass_rate: 0.5}
-            {prompt: [{role: "user", content: "ä2"}, {role: "user", content: "ä2"}], chosen: [{role: "assistant", content: "ä2"}], problem_id: "p2", license: "MIT", chosen_index: 2, chosen_pass_rate: null}"#]].assert_eq(&read.join("\n"));
+            {prompt: [], chosen: [{role: "assistant", content: "ä0"}], problem_id: "p0", license: null, chosen_index: 0, chosen_pass_rate: null, extra_info: {split: "train", index: 0}}
+            {prompt: [{role: "user", content: "ä1"}], chosen: [{role: "assistant", content: "ä1"}], problem_id: "p1", license: null, chosen_index: 1, chosen_pass_rate: 0.5, extra_info: {split: "train", index: 1}}
+            {prompt: [{role: "user", content: "ä2"}, {role: "user", content: "ä2"}], chosen: [{role: "assistant", content: "ä2"}], problem_id: "p2", license: "MIT", chosen_index: 2, chosen_pass_rate: null, extra_info: {split: "train", index: 2}}"#]].assert_eq(&read.join("\n"));
     }
 }

@@ -15,7 +15,7 @@ use codescaler::{
     select::Choice,
 };
 use codescaler_extract::Policy;
-use codescaler_reward::{Scorer, program_of};
+use codescaler_reward::program_of;
 use codescaler_sandbox::Sandbox;
 use codescaler_search::{Cost, Digest, Method, Outcome as Chosen};
 use serde_json::{Value as Json, json};
@@ -32,7 +32,7 @@ use crate::{
         write_report,
     },
     rundir::RunDir,
-    score::ScorerOptions,
+    score::{Scorer, ScorerOptions},
     solve::{Recorded, Replay},
     table::table,
     terminal::Terminal,

@@ -7,15 +7,14 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use codescaler::{
-    candidate::Label,
-    execution::Execution,
+    candidate::Candidate,
     law::{
         Curve,
         arise::{Arise, Step, over_problems},
         compute::{AtCost, Configuration, equal_cost},
     },
     metric::{LeftOut, Measured, mean},
-    problem::Suite,
+    seed::digest,
     selection::Selection,
 };
 use serde_json::{Value as Json, json};
@@ -23,22 +22,28 @@ use serde_json::{Value as Json, json};
 use super::{analysis::finish, coverage::show_arise_of, difference, shown};
 use crate::{
     failure::{Failure, Outcome},
-    files::{read_all, records},
+    files::records,
     table::table,
     terminal::Terminal,
+    verdicts::{self, Verdicts},
 };
 
 /// Accuracy against cost of recorded runs, and two series of them at equal cost.
 ///
 /// A run is a directory of `solve`, with `hidden.jsonl` (made by `exec --suite hidden --candidates
-/// RUN/candidates.jsonl --out RUN/hidden.jsonl`) or `labels.jsonl` beside its selections. Every run
+/// RUN/candidates.jsonl --out RUN/hidden.jsonl`) or `labels.jsonl` beside its selections; a run on
+/// recorded programs may take the labels of those instead (--candidates, --labels). Every run
 /// of --sequential is compared with the mixture of the two runs of --parallel whose costs enclose
 /// its own. ARISE tells for each series what more cost brings, problem by problem.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
   codescaler eval runs --parallel runs/n4 --parallel runs/n8 --parallel runs/n16 \\
-      --sequential runs/debug2 --sequential runs/debug3 --unit tokens-out")]
+      --sequential runs/debug2 --sequential runs/debug3 --unit tokens-out
+  codescaler solve --problems p.jsonl --candidates c.jsonl --shuffle 1 --method public_filter:n=4 \\
+      --out runs/n4
+  codescaler eval runs --parallel runs/n4 --parallel runs/n8 --unit samples \\
+      --candidates c.jsonl --labels l.jsonl")]
 pub(crate) struct Options {
     /// A run of the first series, such as best-of-N with one N; again for each.
     #[arg(long, required = true)]
@@ -46,6 +51,13 @@ pub(crate) struct Options {
     /// A run of the second series, such as self-debugging with so many rounds; again for each.
     #[arg(long)]
     sequential: Vec<PathBuf>,
+    /// The recorded programs that the runs chose among: one that a run chose is as right as the
+    /// recorded one of the same text.
+    #[arg(long, requires = "labels")]
+    candidates: Option<PathBuf>,
+    /// Labels, or executions of hidden tests, of the recorded programs.
+    #[arg(long, requires = "candidates")]
+    labels: Option<PathBuf>,
     /// What is equal.
     #[arg(long, value_enum, default_value_t = Unit::TokensOut)]
     unit: Unit,
@@ -91,8 +103,10 @@ struct Run {
 }
 
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    let recorded = options.candidates.as_deref().zip(options.labels.as_deref());
+    let recorded = recorded.map(|(texts, labels)| by_text(texts, labels)).transpose()?;
     let series = |paths: &[PathBuf]| -> Result<Vec<Run>, Failure> {
-        paths.iter().map(|path| read(path, options.unit)).collect()
+        paths.iter().map(|path| read(path, recorded.as_ref(), options.unit)).collect()
     };
     let (parallel, sequential) = (series(&options.parallel)?, series(&options.sequential)?);
     let ids: BTreeSet<&String> =
@@ -147,8 +161,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
 }
 
 /// Reads a run; a problem without a choice is not solved.
-fn read(folder: &Path, unit: Unit) -> Result<Run, Failure> {
-    let labels = labels(folder)?;
+fn read(folder: &Path, recorded: Option<&ByText>, unit: Unit) -> Result<Run, Failure> {
+    let labels = labels(folder, recorded)?;
     let mut problems = BTreeMap::new();
     for selection in records::<Selection>(&folder.join("selections.jsonl"))? {
         let Selection { problem, chosen, ties, extra, .. } = selection?;
@@ -166,28 +180,53 @@ fn read(folder: &Path, unit: Unit) -> Result<Run, Failure> {
     Ok(Run { name, problems })
 }
 
-fn labels(folder: &Path) -> Result<BTreeMap<(String, u32), bool>, Failure> {
-    let (hidden, stated) = (folder.join("hidden.jsonl"), folder.join("labels.jsonl"));
-    if hidden.exists() {
-        let executions = read_all::<Execution>(&hidden)?.into_iter();
-        let decided = executions.filter(|execution| execution.suite == Suite::Hidden);
-        let label = |execution: Execution| {
-            let passed = execution.passed()?;
-            Some(((execution.problem, execution.index), passed))
-        };
-        return Ok(decided.filter_map(label).collect());
-    }
-    if stated.exists() {
-        let mut labels = BTreeMap::new();
-        for Label { problem, index, passed, .. } in read_all::<Label>(&stated)? {
-            let known = labels.entry((problem, index)).or_insert(true);
-            *known = *known && passed;
+/// Whether texts are right, by problem and digest of the text.
+type ByText = BTreeMap<(String, u64), bool>;
+
+/// The digests of a candidate's program and completion, as far as it has them.
+fn texts(candidate: &Candidate) -> impl Iterator<Item = u64> {
+    let Candidate { program, completion, .. } = candidate;
+    let texts = [program, completion].into_iter().flatten().filter(|text| !text.is_empty());
+    texts.map(|text| digest(text.as_bytes()))
+}
+
+/// What labels of recorded candidates say of their texts; a text is right when all say so.
+fn by_text(candidates: &Path, labels: &Path) -> Result<ByText, Failure> {
+    let verdicts = verdicts::read(labels, |_| true)?;
+    let mut found = ByText::new();
+    for candidate in records::<Candidate>(candidates)? {
+        let candidate = candidate?;
+        let key = (candidate.problem.clone(), candidate.index);
+        let Some(&right) = verdicts.get(&key) else { continue };
+        for text in texts(&candidate) {
+            let known = found.entry((candidate.problem.clone(), text)).or_insert(true);
+            *known = *known && right;
         }
-        return Ok(labels);
+    }
+    Ok(found)
+}
+
+fn labels(folder: &Path, recorded: Option<&ByText>) -> Result<Verdicts, Failure> {
+    let (hidden, stated) = (folder.join("hidden.jsonl"), folder.join("labels.jsonl"));
+    if let Some(found) = [hidden, stated].iter().find(|path| path.exists()) {
+        return verdicts::read(found, |_| true);
+    }
+    if let Some(recorded) = recorded {
+        let mut found = Verdicts::new();
+        for candidate in records::<Candidate>(&folder.join("candidates.jsonl"))? {
+            let candidate = candidate?;
+            let problem = &candidate.problem;
+            let right = texts(&candidate).find_map(|text| recorded.get(&(problem.clone(), text)));
+            if let Some(&right) = right {
+                found.insert((candidate.problem, candidate.index), right);
+            }
+        }
+        return Ok(found);
     }
     Err(Failure::input(format!(
         "nothing says which programs of {0} are right: run `codescaler exec --suite hidden \
-         --candidates {0}/candidates.jsonl --out {0}/hidden.jsonl`",
+         --candidates {0}/candidates.jsonl --out {0}/hidden.jsonl`, or name the recorded programs \
+         and their labels with --candidates and --labels",
         folder.display()
     )))
 }

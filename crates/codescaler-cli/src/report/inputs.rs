@@ -2,17 +2,16 @@
 
 use std::{
     fs,
-    io::BufRead as _,
     path::{Path, PathBuf},
 };
 
-use codescaler::{execution::Execution, problem::Suite, record::Header, score::Scored};
+use codescaler::{execution::Execution, problem::Suite, score::Scored};
 use codescaler_extract::Policy;
 use serde_json::Value as Json;
 
 use crate::{
     failure::Failure,
-    files::{open, records},
+    files::{kind, records},
 };
 
 /// Where the records of a run are.
@@ -226,21 +225,6 @@ fn by_suite(paths: Vec<PathBuf>) -> Result<Vec<PathBuf>, Failure> {
     }
     ranked.sort();
     Ok(ranked.into_iter().map(|(_, path)| path).collect())
-}
-
-/// The format of a record file; `None` for another file.
-fn kind(path: &Path) -> Result<Option<String>, Failure> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let is_record = [".jsonl", ".jsonl.zst", ".jsonl.gz"].iter().any(|end| name.ends_with(end));
-    if !is_record || !path.is_file() {
-        return Ok(None);
-    }
-    let mut line = Vec::new();
-    let mut start = std::io::Read::take(open(path)?, 1 << 20);
-    start
-        .read_until(b'\n', &mut line)
-        .map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
-    Ok(serde_json::from_slice(&line).ok().map(|header: Header| header.format))
 }
 
 /// A file of JSON.

@@ -3,7 +3,7 @@
 use std::{io::Read as _, path::Path};
 
 use codescaler_report::{Axis, Block, Cell, Look, Plot, Point, Scale, Section, Series, Table};
-use serde_json::{Map, Value as Json};
+use serde_json::Value as Json;
 
 use crate::{failure::Failure, files::open};
 
@@ -12,21 +12,31 @@ const POINTS_MAX: usize = 100;
 /// So many for the values behind it.
 const BEHIND_MAX: usize = 1_000;
 
-/// What a training logs, with its unit.
-const NAMES: [(&str, &str); 4] = [
+/// What a training logs, with its unit. A stroke leads into an object.
+const NAMES: [(&str, &str); 14] = [
+    ("held_out/pass_1", "right programs for held-out problems, share"),
+    ("held_out/reward", "reward of programs for held-out problems, mean"),
+    ("reward", "reward, mean of a step"),
+    ("score", "score by the reward model, mean of a step"),
+    ("valid", "completions with a program, share of a step"),
+    ("length", "length of a completion, tokens"),
+    ("entropy", "entropy of the next token, nats"),
+    ("clipped", "tokens whose ratio was clipped, share"),
+    ("kl", "divergence from the first policy, nats per token"),
+    ("alike", "groups whose rewards are all alike, share"),
     ("loss", "loss, nats"),
     ("token_loss", "loss of the verdict after every token, nats"),
     ("accuracy", "pairs in the right order, share of a step"),
     ("norm", "norm of the gradient before clipping"),
 ];
 
-/// The curves of `steps.jsonl`.
-pub(super) fn section(path: &Path) -> Result<Section, Failure> {
+/// The lines of `steps.jsonl`.
+pub(super) fn lines(path: &Path) -> Result<Vec<Json>, Failure> {
     let mut text = String::new();
     open(path)?
         .read_to_string(&mut text)
         .map_err(|error| Failure::input(format!("cannot read {}: {error}", path.display())))?;
-    let mut lines: Vec<Map<String, Json>> = Vec::new();
+    let mut lines = Vec::new();
     // A half line at the end is what a killed training leaves.
     for (at, line) in text.split_inclusive('\n').filter(|line| line.ends_with('\n')).enumerate() {
         let line = serde_json::from_str(line);
@@ -34,7 +44,15 @@ pub(super) fn section(path: &Path) -> Result<Section, Failure> {
             Failure::input(format!("{}, line {}: {error}", path.display(), at + 1))
         })?);
     }
-    let value = |line: &Map<String, Json>, key: &str| line.get(key).and_then(Json::as_f64);
+    Ok(lines)
+}
+
+/// The curves of `steps.jsonl`.
+pub(super) fn section(path: &Path) -> Result<Section, Failure> {
+    let lines = lines(path)?;
+    let value = |line: &Json, key: &str| {
+        key.split('/').try_fold(line, |value, part| value.get(part)).and_then(Json::as_f64)
+    };
     let mut blocks = Vec::new();
     let mut rows = Vec::new();
     for (key, name) in NAMES {
@@ -43,6 +61,10 @@ pub(super) fn section(path: &Path) -> Result<Section, Failure> {
             .filter_map(|line| Some((value(line, "step")?, value(line, key)?)))
             .collect();
         let (Some(first), Some(last)) = (values.first(), values.last()) else { continue };
+        // A curve that is always zero is of something that was not asked for.
+        if values.iter().all(|(_, y)| *y == 0.0) {
+            continue;
+        }
         let tail = &values[values.len() - values.len().div_ceil(20)..];
         rows.push(vec![
             Cell::text(name),

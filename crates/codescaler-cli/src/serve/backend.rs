@@ -1,6 +1,6 @@
 //! What stands behind the routes: the reward model, the sandbox, and methods.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{ops::ControlFlow, sync::Arc, time::Instant};
 
 use codescaler::{
     candidate::{Candidate, Source},
@@ -12,20 +12,27 @@ use codescaler::{
 };
 use codescaler_extract::{Extraction, Policy, Spec, extract};
 use codescaler_http::{
-    About, Ask, Backend, ChatAnswer, ChatAsk, ChatFailure, ChatMessage, Code, Judged, Judgement,
-    Judging, Outcome, Ran, Role, RunCode,
+    About, Ask, Backend, ChatAnswer, ChatAsk, ChatFailure, Code, Heard, Judged, Judgement, Judging,
+    Outcome, Page, Ran, Reading, RunCode, Scorers,
 };
-use codescaler_reward::{Scorer, Step, Verbatim, program_of};
+use codescaler_reward::{Step, Verbatim, program_of};
 use codescaler_sandbox::{Cases, Job, Sandbox};
 use codescaler_search::PRESETS;
 use rayon::prelude::*;
 use serde_json::Value;
 
-use super::Options;
-use crate::{failure::Failure, solve::proxy::Proxy};
+use super::{Options, pages::Pages};
+use crate::{
+    failure::Failure,
+    score::{Scorer, remote::Remote},
+    solve::proxy::Proxy,
+};
 
 /// About how many bytes of text the decoder computes side by side.
 const BATCH_BYTES: usize = 64 << 10;
+
+/// At most so many batches are under way at remote scorers.
+const REMOTE_BATCHES_MAX: usize = 64;
 
 /// The one who does the work of all routes.
 pub(crate) struct Judge {
@@ -34,6 +41,7 @@ pub(crate) struct Judge {
     sandbox: Option<Arc<Sandbox>>,
     policy: Policy,
     proxy: Option<Proxy>,
+    pages: Option<Pages>,
 }
 
 impl Judge {
@@ -59,13 +67,14 @@ impl Judge {
             chats: proxy.as_ref().map_or(0, Proxy::seats),
             ..about(&scorer, policy)
         };
-        Ok(Judge { about, scorer, sandbox, policy, proxy })
+        let pages = options.ui.clone().map(Pages);
+        Ok(Judge { about, scorer, sandbox, policy, proxy, pages })
     }
 
     /// One that only scores.
     pub(crate) fn of(scorer: Scorer, policy: Policy) -> Judge {
         let about = about(&scorer, policy);
-        Judge { about, scorer: Arc::new(scorer), sandbox: None, policy, proxy: None }
+        Judge { about, scorer: Arc::new(scorer), sandbox: None, policy, proxy: None, pages: None }
     }
 
     fn policy(&self, name: Option<&String>) -> Policy {
@@ -77,7 +86,8 @@ impl Judge {
     fn score_responses(
         &self,
         batch: &[&Ask],
-        give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>,
+        until: Instant,
+        give: &mut Give<'_>,
     ) -> ControlFlow<()> {
         let read = |(place, ask): (usize, &&Ask)| match ask {
             Ask::Response { problem, response, policy } => {
@@ -97,7 +107,7 @@ impl Judge {
             match &extraction.program {
                 Some(program) => {
                     let candidate = candidate(&problem, program.clone());
-                    ready.push((place, problem, candidate, extraction));
+                    ready.push(Ready { place, problem, candidate, extraction });
                 }
                 None => {
                     let reason =
@@ -107,13 +117,25 @@ impl Judge {
             }
         }
         // Candidates of a problem side by side share its computation.
-        ready.sort_by(|a, b| (&a.1.id, a.0).cmp(&(&b.1.id, b.0)));
+        ready.sort_by(|a, b| (&a.problem.id, a.place).cmp(&(&b.problem.id, b.place)));
+        match &*self.scorer {
+            Scorer::Here(scorer) => self.score_here(scorer, &ready, give),
+            Scorer::Remote(remote) => score_there(remote, &ready, until, give),
+        }
+    }
+
+    fn score_here(
+        &self,
+        scorer: &codescaler_reward::Scorer,
+        ready: &[Ready],
+        give: &mut Give<'_>,
+    ) -> ControlFlow<()> {
         let items: Vec<(&Problem, &Candidate)> =
-            ready.iter().map(|(_, problem, candidate, _)| (&**problem, candidate)).collect();
+            ready.iter().map(|ready| (&*ready.problem, &ready.candidate)).collect();
         let mut at = 0;
-        let end = self.scorer.score(&items, self.policy, &mut |step| {
+        let end = scorer.score(&items, self.policy, &mut |step| {
             let Step::Scored(scored, tokens) = step else { return ControlFlow::Continue(()) };
-            let (place, _, _, extraction) = &ready[at];
+            let Ready { place, extraction, .. } = &ready[at];
             at += 1;
             let outcome = match codescaler_reward::Outcome::from(&scored) {
                 codescaler_reward::Outcome::Ok(score) => Outcome::Scored(score),
@@ -127,41 +149,105 @@ impl Judge {
             Ok(end) => end,
             Err(error) => {
                 tracing::error!(%error, "an item cannot be read");
-                ready[at..].iter().try_for_each(|(place, ..)| {
-                    give(*place, Judgement::of(Outcome::Fault(error.to_string())))
+                ready[at..].iter().try_for_each(|ready| {
+                    give(ready.place, Judgement::of(Outcome::Fault(error.to_string())))
                 })
             }
         }
     }
 
     /// The texts among the items, each with its place.
-    fn score_texts(
-        &self,
-        batch: &[&Ask],
-        give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>,
-    ) -> ControlFlow<()> {
-        let mut places = Vec::new();
-        let mut texts = Vec::new();
-        for (place, ask) in batch.iter().enumerate() {
-            texts.push(match ask {
-                Ask::Text { text, add_special_tokens } => {
-                    Verbatim::Text { text, add_special_tokens: *add_special_tokens }
-                }
-                Ask::Tokens(tokens) => Verbatim::Tokens(tokens),
-                Ask::Conversation(turns) => Verbatim::Turns(turns.iter().map(turn).collect()),
-                Ask::Response { .. } => continue,
-            });
-            places.push(place);
+    fn score_texts(&self, batch: &[&Ask], until: Instant, give: &mut Give<'_>) -> ControlFlow<()> {
+        match &*self.scorer {
+            // It may read no texts, and then none is asked about.
+            Scorer::Here(scorer) if scorer.reads_texts() => read_here(scorer, batch, give),
+            Scorer::Here(_) => ControlFlow::Continue(()),
+            Scorer::Remote(remote) => read_there(remote, batch, until, give),
         }
-        self.scorer.score_verbatim(&texts, &mut |at, read| {
-            let outcome = match read.score {
-                Ok(score) => Outcome::Scored(score),
-                Err(codescaler_reward::Unread::TooLong(why)) => Outcome::TooLong(why),
-                Err(codescaler_reward::Unread::Refused(why)) => Outcome::Invalid(why),
-            };
-            give(places[at], Judgement { tokens: read.tokens, ..Judgement::of(outcome) })
-        })
     }
+}
+
+/// Takes each item's place and judgement.
+type Give<'a> = dyn FnMut(usize, Judgement) -> ControlFlow<()> + 'a;
+
+/// A response whose program was found.
+struct Ready {
+    place: usize,
+    problem: Arc<Problem>,
+    candidate: Candidate,
+    extraction: Extraction,
+}
+
+fn score_there(
+    remote: &Remote,
+    ready: &[Ready],
+    until: Instant,
+    give: &mut Give<'_>,
+) -> ControlFlow<()> {
+    let program = |ready: &Ready| ready.extraction.program.clone().unwrap_or_default();
+    let programs: Vec<_> =
+        ready.iter().map(|one| (Arc::clone(&one.problem), program(one))).collect();
+    remote.judge(&programs, until, &mut |heard| match heard {
+        Heard::Judged(at, Judgement { outcome, tokens, trimmed, .. }) => {
+            let Ready { place, extraction, .. } = &ready[at];
+            give(*place, Judgement { tokens, trimmed, ..judgement(outcome, extraction) })
+        }
+        Heard::Nothing => ControlFlow::Continue(()),
+    })
+}
+
+fn read_here(
+    scorer: &codescaler_reward::Scorer,
+    batch: &[&Ask],
+    give: &mut Give<'_>,
+) -> ControlFlow<()> {
+    let (mut places, mut texts) = (Vec::new(), Vec::new());
+    for (place, ask) in batch.iter().enumerate() {
+        texts.push(match ask {
+            Ask::Text { text, add_special_tokens } => {
+                Verbatim::Text { text, add_special_tokens: *add_special_tokens }
+            }
+            Ask::Tokens(tokens) => Verbatim::Tokens(tokens),
+            Ask::Conversation(turns) => {
+                let turns = turns.iter().map(|turn| (turn.role.name(), &*turn.content));
+                Verbatim::Turns(turns.collect())
+            }
+            Ask::Response { .. } => continue,
+        });
+        places.push(place);
+    }
+    scorer.score_verbatim(&texts, &mut |at, read| {
+        let outcome = match read.score {
+            Ok(score) => Outcome::Scored(score),
+            Err(codescaler_reward::Unread::TooLong(why)) => Outcome::TooLong(why),
+            Err(codescaler_reward::Unread::Refused(why)) => Outcome::Invalid(why),
+        };
+        give(places[at], Judgement { tokens: read.tokens, ..Judgement::of(outcome) })
+    })
+}
+
+fn read_there(
+    remote: &Remote,
+    batch: &[&Ask],
+    until: Instant,
+    give: &mut Give<'_>,
+) -> ControlFlow<()> {
+    let (mut places, mut readings) = (Vec::new(), Vec::new());
+    for (place, ask) in batch.iter().enumerate() {
+        readings.push(match ask {
+            Ask::Text { text, add_special_tokens } => {
+                Ok(Reading::Text { text: text.clone(), add_special_tokens: *add_special_tokens })
+            }
+            Ask::Tokens(tokens) => Ok(Reading::Tokens(tokens.clone())),
+            Ask::Conversation(turns) => remote.scorers().conversation(turns.clone()),
+            Ask::Response { .. } => continue,
+        });
+        places.push(place);
+    }
+    remote.judge_readings(readings, until, &mut |heard| match heard {
+        Heard::Judged(at, judgement) => give(places[at], judgement),
+        Heard::Nothing => ControlFlow::Continue(()),
+    })
 }
 
 /// What there is to say of a reward model.
@@ -172,24 +258,23 @@ fn about(scorer: &Scorer, policy: Policy) -> About {
         fingerprint: provenance["weights"].to_string().replace(['[', ']', '"'], ""),
         tokens_max: provenance.get("tokens_max").and_then(Value::as_u64).unwrap_or(0) as usize,
         provenance,
-        reads_texts: scorer.reads_texts(),
+        reads_texts: match scorer {
+            Scorer::Here(scorer) => scorer.reads_texts(),
+            Scorer::Remote(_) => true,
+        },
         policies: Policy::ALL.iter().map(ToString::to_string).collect(),
         shaping: Shaping::default(),
         protection: None,
         methods: Vec::new(),
         batch_bytes: BATCH_BYTES,
+        batches: match scorer {
+            Scorer::Here(_) => 1,
+            // While one waits for its last answer, others keep everybody busy.
+            Scorer::Remote(remote) => (4 * remote.scorers().states().len()).min(REMOTE_BATCHES_MAX),
+        },
         slots: 0,
         chats: 0,
     }
-}
-
-fn turn(message: &ChatMessage) -> (&str, &str) {
-    let role = match message.role {
-        Role::System => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-    };
-    (role, &message.content)
 }
 
 fn candidate(problem: &Problem, program: String) -> Candidate {
@@ -223,10 +308,26 @@ impl Backend for Judge {
         &self.about
     }
 
-    fn score(&self, batch: &[&Ask], give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>) {
+    fn score(
+        &self,
+        batch: &[&Ask],
+        until: Instant,
+        give: &mut dyn FnMut(usize, Judgement) -> ControlFlow<()>,
+    ) {
         // A break has been told to whoever broke.
-        let _ =
-            self.score_responses(batch, give).is_continue().then(|| self.score_texts(batch, give));
+        let end = self.score_responses(batch, until, give);
+        let _ = end.is_continue().then(|| self.score_texts(batch, until, give));
+    }
+
+    fn scorers(&self) -> Option<&Scorers> {
+        match &*self.scorer {
+            Scorer::Here(_) => None,
+            Scorer::Remote(remote) => Some(remote.scorers()),
+        }
+    }
+
+    fn page(&self, path: &str) -> Result<Option<Page>, String> {
+        self.pages.as_ref().map_or(Ok(None), |pages| pages.at(path))
     }
 
     fn judge(&self, job: &Judging) -> Result<Judged, Fault> {

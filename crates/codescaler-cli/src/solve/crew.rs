@@ -12,7 +12,7 @@ use codescaler::{
 };
 use codescaler_extract::Policy;
 use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish};
-use codescaler_reward::{Scorer, beginning_of, program_of};
+use codescaler_reward::{beginning_of, program_of};
 use codescaler_sandbox::{Run, Sandbox};
 use codescaler_search::{
     Answer, Cases, Chat, Cost, Desk, Engine, Known, Prompt, Prompts, Question, Refusal, Reply,
@@ -28,7 +28,7 @@ use super::{
         write_programs,
     },
 };
-use crate::{exec::Bounds, failure::Failure, terminal::check_interrupt};
+use crate::{exec::Bounds, failure::Failure, score::Scorer, terminal::check_interrupt};
 
 /// What all searches share.
 pub(super) struct Crew<'a> {

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::Context as _;
 use clap::Args;
-use codescaler::candidate::Candidate;
+use codescaler::{candidate::Candidate, seed::derive};
 use codescaler_http::{ApiKey, Client, Endpoint};
 use codescaler_nn::Policy;
 use codescaler_search::{Cost, Role};
@@ -51,6 +51,9 @@ pub(crate) struct EndpointOptions {
     /// Recorded completions, which stand for samples of the generator in their order.
     #[arg(long, conflicts_with_all = ["endpoint", "endpoints"])]
     candidates: Option<PathBuf>,
+    /// Draws the order of each problem's recorded completions by lot, seeded by this number.
+    #[arg(long, value_name = "SEED", requires = "candidates")]
+    pub(super) shuffle: Option<u64>,
 }
 
 /// The TOML file. Who is not named is the generator.
@@ -234,6 +237,12 @@ impl EndpointOptions {
             for entry in Joined::open(path, problems)? {
                 let (problem, candidate): (_, Candidate) = entry?;
                 recorded.entry(&problem.id).or_default().push(candidate);
+            }
+            if let Some(seed) = self.shuffle {
+                for (id, own) in &mut recorded {
+                    // By a hash of what is drawn: the place in the file does not matter.
+                    own.sort_by_key(|one| derive(seed, &["shuffle", id, &one.index.to_string()]));
+                }
             }
             return Ok(Writers::Recorded(recorded));
         }

@@ -15,7 +15,6 @@ use codescaler::{
 };
 use codescaler_extract::Policy;
 use codescaler_http::{ChatAnswer, ChatAsk, ChatFailure, ChatMessage, Role, Usage};
-use codescaler_reward::Scorer;
 use codescaler_sandbox::Sandbox;
 use codescaler_search::{Budget, Engine, Method, Outcome, Task};
 use serde_json::json;
@@ -26,7 +25,7 @@ use super::{
     endpoints::{EndpointOptions, Writers},
     read_prompts,
 };
-use crate::{exec::Bounds, failure::Failure};
+use crate::{exec::Bounds, failure::Failure, score::Scorer};
 
 /// Who answers conversations, and how.
 #[derive(Args)]

@@ -13,9 +13,7 @@ use codescaler::{
     problem::{Problem, Test},
     record::Extra,
 };
-use codescaler_http::{
-    ChatError, ChatFault, ChatRequest, Choice, Client, Finish, Reply, Role, Usage,
-};
+use codescaler_http::{ChatError, ChatFault, ChatRequest, Choice, Client, Finish, Reply, Usage};
 use codescaler_nn::{Message, Policy, Sampling, ScoreError};
 use codescaler_sandbox::{Job, Output, Run};
 use codescaler_search::{Answer, Cell, Cost, Refusal, Task, Ticket, shortened};
@@ -169,14 +167,7 @@ fn written(policy: &Policy, request: &ChatRequest) -> Result<Reply, ChatError> {
     let messages: Vec<Message<'_>> = request
         .messages
         .iter()
-        .map(|message| Message {
-            role: match message.role {
-                Role::System => "system",
-                Role::User => "user",
-                Role::Assistant => "assistant",
-            },
-            content: &message.content,
-        })
+        .map(|message| Message { role: message.role.name(), content: &message.content })
         .collect();
     #[expect(clippy::cast_possible_truncation, reason = "a temperature has few digits")]
     let temperature = request.temperature.unwrap_or(0.0) as f32;

@@ -1,6 +1,9 @@
 //! `train policy`: next-token prediction.
 
-use std::path::PathBuf;
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
 
 use anyhow::Context as _;
 use clap::Args;
@@ -18,6 +21,7 @@ use super::{
 };
 use crate::{
     failure::{Failure, Outcome},
+    files::write_whole,
     terminal::Terminal,
 };
 
@@ -95,12 +99,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         }
     };
     let has_weights = options.base.join("config.json").exists();
-    if !has_weights && options.training.lora_rank.is_some() {
+    if !has_weights && options.training.engine.lora_rank.is_some() {
         return Err(Failure::input(
             "--lora-rank trains beside weights, and --base has none: leave it out",
         ));
     }
-    let train = options.training.options();
+    let train = options.training.engine.options();
     let (mut trainer, text) = if has_weights {
         let trainer = Trainer::load(&options.base, TrainHead::LanguageModel, &train)
             .map_err(unusable("--base has no usable weights"))?;
@@ -113,7 +117,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let config = options.shape.config(text.vocab(), POSITIONS_MAX)?;
         (Trainer::new(config, TrainHead::LanguageModel, options.seed, &train), text)
     };
-    options.training.adapt(&mut trainer, options.seed);
+    options.training.engine.adapt(&mut trainer, options.seed);
     let texts = options.texts.read(terminal)?;
     let groups = groups(&text, &texts, options.training.tokens_max)?;
     let costs: Vec<usize> = groups.iter().map(|group| tokens_computed(group)).collect();
@@ -130,11 +134,12 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         "seed": options.seed, "training": options.training.plan(tokens_per_step), "steps": steps.len(),
         "parameters": trainer.parameters(),
     });
-    let session = Session::open(&options.out, &plan, options.training.checkpoint_every)?;
+    let session = Session::open(&options.out, &plan, &options.training.engine)?;
     if !session.is_done() {
         let schedule = options.training.schedule(steps.len());
         let optimizer = options.training.optimizer();
-        session.run(terminal, &mut trainer, steps.len(), |trainer, index| {
+        session.run(terminal, &mut trainer, (steps.len(), 1), |trainer, lines| {
+            let index = lines.len();
             let batch: Vec<Vec<&[u32]>> = steps[index]
                 .iter()
                 .map(|&group| groups[group].iter().map(Vec::as_slice).collect())
@@ -142,15 +147,27 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
             let batch: Vec<&[&[u32]]> = batch.iter().map(Vec::as_slice).collect();
             let loss = trainer.language_loss(&batch, 1.0);
             let norm = trainer.update(&optimizer, schedule.rate(index as u64));
-            json!({"step": index + 1, "loss": loss, "norm": norm})
+            Ok(ControlFlow::Continue(json!({"step": index + 1, "loss": loss, "norm": norm})))
         })?;
         session.finish(terminal, &trainer, &options.base)?;
+        write_ends(&text, &options.out)?;
     }
     terminal.print(&format!("policy written to {}", options.out.display()));
     Ok(Outcome::done(json!({
         "verb": "train policy", "out": options.out, "steps": steps.len(), "tokens": tokens,
         "parameters": trainer.parameters(),
     })))
+}
+
+/// Says which tokens end a completion, unless the directory to start from did.
+fn write_ends(text: &TextEncoder, out: &Path) -> Result<(), Failure> {
+    let path = out.join("generation_config.json");
+    if path.exists() {
+        return Ok(());
+    }
+    let end = text.end_of_turn().context("cannot render a turn").map_err(Failure::Input)?;
+    let ends: Vec<u32> = end.into_iter().chain(text.end_token()).collect();
+    write_whole(&path, format!("{:#}\n", json!({"eos_token_id": ends})).as_bytes())
 }
 
 /// Token sequences that are learnt together: those of one problem share its text.

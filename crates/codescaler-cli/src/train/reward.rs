@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
     path::PathBuf,
 };
 
@@ -89,6 +90,13 @@ struct Learnt {
     pairs: Vec<(usize, usize)>,
 }
 
+impl Learnt {
+    /// What the trainer is given of it.
+    fn group<'a>(&'a self, items: &'a [&'a [u32]], share: bool) -> Group<'a> {
+        Group { items, targets: Targets { labels: &self.labels, pairs: &self.pairs }, share }
+    }
+}
+
 pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome, Failure> {
     let decoder = &options.decoder;
     let Some(base) = &decoder.base else {
@@ -101,10 +109,10 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         let what = format!("{} is no directory to start from", base.display());
         Failure::Input(anyhow::Error::new(error).context(what))
     };
-    let train = decoder.training.options();
+    let train = decoder.training.engine.options();
     let mut trainer = Trainer::load(base, TrainHead::Score, &train).map_err(unusable)?;
     let text = TextEncoder::load(base, trainer.config().vocab).map_err(unusable)?;
-    decoder.training.adapt(&mut trainer, options.seed);
+    decoder.training.engine.adapt(&mut trainer, options.seed);
     let learnt = read(terminal, decoder, &text, options.seed)?;
     let costs: Vec<usize> = learnt.iter().map(|group| tokens_computed(&group.items)).collect();
     let epochs = options.epochs.unwrap_or(1);
@@ -128,12 +136,13 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         "training": decoder.training.plan(tokens_per_step), "steps": steps.len(), "pairs": pairs,
         "parameters": trainer.parameters(),
     });
-    let session = Session::open(&options.out, &plan, decoder.training.checkpoint_every)?;
+    let session = Session::open(&options.out, &plan, &decoder.training.engine)?;
     if !session.is_done() {
         let schedule = decoder.training.schedule(steps.len());
         let optimizer = decoder.training.optimizer();
         let loss = decoder.loss();
-        session.run(terminal, &mut trainer, steps.len(), |trainer, index| {
+        session.run(terminal, &mut trainer, (steps.len(), 1), |trainer, lines| {
+            let index = lines.len();
             let items: Vec<Vec<&[u32]>> = steps[index]
                 .iter()
                 .map(|&group| learnt[group].items.iter().map(Vec::as_slice).collect())
@@ -141,17 +150,14 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
             let groups: Vec<Group<'_>> = items
                 .iter()
                 .zip(&steps[index])
-                .map(|(items, &group)| {
-                    let Learnt { labels, pairs, .. } = &learnt[group];
-                    Group { items, targets: Targets { labels, pairs }, share: !decoder.unshared }
-                })
+                .map(|(items, &group)| learnt[group].group(items, !decoder.unshared))
                 .collect();
             let made = trainer.reward_loss(&groups, &loss, 1.0);
             let norm = trainer.update(&optimizer, schedule.rate(index as u64));
-            json!({
+            Ok(ControlFlow::Continue(json!({
                 "step": index + 1, "loss": made.loss, "token_loss": made.token_loss,
                 "accuracy": made.accuracy, "norm": norm,
-            })
+            })))
         })?;
         session.finish(terminal, &trainer, base)?;
     }

@@ -3,6 +3,7 @@
 use std::{
     fs,
     io::Write as _,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     time::{Duration, Instant},
 };
@@ -13,11 +14,13 @@ use codescaler_nn::{CheckpointError, Precision, Trainer};
 use indicatif::HumanDuration;
 use serde_json::Value as Json;
 
+use super::Engine;
 use crate::{
     failure::Failure,
     files::write_whole,
     memory::resident_mib_max,
     report::write_report,
+    tensorboard::Board,
     terminal::{Terminal, check_interrupt},
 };
 
@@ -56,15 +59,19 @@ pub(super) fn steps(
 pub(super) struct Session {
     out: PathBuf,
     checkpoint_every: Duration,
+    tensorboard: Option<PathBuf>,
 }
 
 const PLAN: &str = "plan.json";
 const LOG: &str = "steps.jsonl";
 const CHECKPOINT: &str = "checkpoint.safetensors";
+/// What goes with the weights from the directory that a training starts from.
+const TEXT_SIDE: [&str; 4] =
+    ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja", "generation_config.json"];
 
 impl Session {
     /// Makes the folder, or finds in it a training by the same plan.
-    pub(super) fn open(out: &Path, plan: &Json, checkpoint_every: u64) -> Result<Session, Failure> {
+    pub(super) fn open(out: &Path, plan: &Json, engine: &Engine) -> Result<Session, Failure> {
         let path = out.join(PLAN);
         let text = format!("{plan:#}\n");
         match fs::read_to_string(&path) {
@@ -84,7 +91,11 @@ impl Session {
             }
             Err(_) => write_whole(&path, text.as_bytes())?,
         }
-        Ok(Session { out: out.to_owned(), checkpoint_every: Duration::from_secs(checkpoint_every) })
+        Ok(Session {
+            out: out.to_owned(),
+            checkpoint_every: Duration::from_secs(engine.checkpoint_every),
+            tensorboard: engine.tensorboard.clone(),
+        })
     }
 
     /// Whether the training is over.
@@ -92,45 +103,55 @@ impl Session {
         self.out.join("model.safetensors").exists()
     }
 
-    /// Takes `trainer` through the steps that are left. `step` makes an update and says what to
-    /// log; its line must not depend on the clock.
+    /// Takes `trainer` through the steps that are left. `step` makes its updates, so many in each,
+    /// and says what to log; its line must not depend on the clock. It is given the lines before
+    /// its own, and may end the training with one.
     pub(super) fn run(
         &self,
         terminal: Terminal,
         trainer: &mut Trainer,
-        steps: usize,
-        mut step: impl FnMut(&mut Trainer, usize) -> Json,
+        (steps, updates): (usize, usize),
+        mut step: impl FnMut(&mut Trainer, &[Json]) -> Result<ControlFlow<Json, Json>, Failure>,
     ) -> Result<(), Failure> {
         let checkpoint = self.out.join(CHECKPOINT);
         if checkpoint.exists() {
             trainer.resume(&checkpoint).map_err(unreadable)?;
-            terminal.note(&format!("going on after step {}", trainer.step()));
+            terminal.note(&format!("going on after step {}", trainer.step() / updates as u64));
         }
-        let first = trainer.step() as usize;
-        let mut log = self.log(first)?;
+        let first = trainer.step() as usize / updates;
+        let (mut log, mut lines) = self.log(first)?;
+        let board = self.tensorboard.as_deref().map(|folder| Board::open(folder, &lines));
+        let mut board = board.transpose()?;
         let bar = terminal.progress("steps", steps as u64, first as u64);
         let began = Instant::now();
         let mut saved = began;
-        for index in first..steps {
-            let line = step(trainer, index);
+        while lines.len() < steps {
+            let made = step(trainer, &lines)?;
+            let is_last = made.is_break();
+            let (ControlFlow::Break(line) | ControlFlow::Continue(line)) = made;
             writeln!(log, "{line}")
                 .map_err(|error| Failure::fault(error, format!("cannot write {LOG}")))?;
+            board.as_mut().map_or(Ok(()), |board| board.add(&line))?;
             if let Some(loss) = line.get("loss").and_then(Json::as_f64) {
                 bar.set_message(format!("loss {loss:.3}"));
             }
             bar.inc(1);
+            lines.push(line);
             let stop = check_interrupt();
             if stop.is_err() || saved.elapsed() >= self.checkpoint_every {
                 trainer.save(&checkpoint).map_err(unwritable)?;
                 saved = Instant::now();
             }
             stop?;
+            if is_last {
+                break;
+            }
         }
         bar.finish_and_clear();
         let memory = resident_mib_max("self").map(|mib| format!(", peak memory {mib:.0} MiB"));
         terminal.note(&format!(
             "{} steps in {}{}",
-            steps - first,
+            lines.len() - first,
             HumanDuration(began.elapsed()),
             memory.unwrap_or_default()
         ));
@@ -145,16 +166,7 @@ impl Session {
         trainer: &Trainer,
         text_side: &Path,
     ) -> Result<(), Failure> {
-        for name in ["tokenizer.json", "tokenizer_config.json", "chat_template.jinja"] {
-            let from = text_side.join(name);
-            if from.exists() {
-                let bytes = fs::read(&from)
-                    .with_context(|| format!("cannot read {}", from.display()))
-                    .map_err(Failure::Input)?;
-                write_whole(&self.out.join(name), &bytes)?;
-            }
-        }
-        trainer.export(&self.out, Precision::Bf16).map_err(unwritable)?;
+        self.export(trainer, text_side, None)?;
         let checkpoint = self.out.join(CHECKPOINT);
         if checkpoint.exists() {
             let removed = fs::remove_file(checkpoint);
@@ -163,14 +175,42 @@ impl Session {
         write_report(terminal, &self.out)
     }
 
-    /// The log, without the lines of steps that will be made again.
-    fn log(&self, steps: usize) -> Result<fs::File, Failure> {
+    /// Writes the weights as they are into the folder, or a folder in it.
+    pub(super) fn export(
+        &self,
+        trainer: &Trainer,
+        text_side: &Path,
+        into: Option<&str>,
+    ) -> Result<(), Failure> {
+        let out = into.map_or_else(|| self.out.clone(), |name| self.out.join(name));
+        for name in TEXT_SIDE {
+            let from = text_side.join(name);
+            if from.exists() {
+                let bytes = fs::read(&from)
+                    .with_context(|| format!("cannot read {}", from.display()))
+                    .map_err(Failure::Input)?;
+                write_whole(&out.join(name), &bytes)?;
+            }
+        }
+        trainer.export(&out, Precision::Bf16).map_err(unwritable)
+    }
+
+    /// The log, and its lines, without those of steps that will be made again.
+    fn log(&self, steps: usize) -> Result<(fs::File, Vec<Json>), Failure> {
         let path = self.out.join(LOG);
         let text = fs::read_to_string(&path).unwrap_or_default();
         let kept: String = text.split_inclusive('\n').take(steps).collect();
         write_whole(&path, kept.as_bytes())?;
+        let damaged = || format!("{} is damaged: delete the folder", path.display());
+        let lines: Result<Vec<Json>, _> = kept.lines().map(serde_json::from_str).collect();
+        let lines = lines.with_context(damaged).map_err(Failure::Input)?;
+        if lines.len() < steps {
+            return Err(Failure::input(format!("{}: it lacks steps", damaged())));
+        }
         let file = fs::OpenOptions::new().append(true).open(&path);
-        file.map_err(|error| Failure::fault(error, format!("cannot open {}", path.display())))
+        let file =
+            file.map_err(|error| Failure::fault(error, format!("cannot open {}", path.display())))?;
+        Ok((file, lines))
     }
 }
 

@@ -27,6 +27,9 @@ pub(super) struct TextOptions {
     /// right or wrong. May be given more than once.
     #[arg(long)]
     data: Vec<PathBuf>,
+    /// Learn the completions as they stand, prose and fences and mistakes, not their programs.
+    #[arg(long)]
+    completions: bool,
     /// A file of JSON lines, each with its text under `code`, `text` or `content`, or a list of
     /// [language, text] under `sols`; may be compressed, and given more than once.
     #[arg(long)]
@@ -66,7 +69,7 @@ impl TextOptions {
         }
         for folder in &self.data {
             terminal.note(&format!("reading {}", folder.display()));
-            texts.read_data(folder, &held_out)?;
+            texts.read_data(folder, &held_out, self.completions)?;
             texts.files.push(json!(fingerprint(&folder.join("candidates.jsonl"))?));
         }
         terminal.print(&texts.summary());
@@ -124,7 +127,12 @@ impl Texts {
         Ok(())
     }
 
-    fn read_data(&mut self, folder: &std::path::Path, held_out: &HeldOut) -> Result<(), Failure> {
+    fn read_data(
+        &mut self,
+        folder: &std::path::Path,
+        held_out: &HeldOut,
+        completions: bool,
+    ) -> Result<(), Failure> {
         let problems = Problems::read(&folder.join("problems.jsonl"))?;
         let mut groups: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
         for entry in Joined::<_, Candidate>::open(&folder.join("candidates.jsonl"), &problems)? {
@@ -139,6 +147,10 @@ impl Texts {
             }
             let mut programs: Vec<String> = Vec::new();
             for candidate in &group {
+                if let Some(completion) = candidate.completion.as_ref().filter(|_| completions) {
+                    programs.push(completion.clone());
+                    continue;
+                }
                 let Ok(program) = program_of(candidate, problem, Policy::BestValid) else {
                     continue;
                 };

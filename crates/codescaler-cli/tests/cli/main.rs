@@ -8,15 +8,19 @@ mod bad_input;
 mod bench;
 mod curate;
 mod decoder;
+mod exchange;
 mod kill;
+mod lab;
 mod laws;
 mod report;
 mod reward;
+mod rl;
 mod scaling;
 mod serve;
 mod shards;
 mod solve;
 mod train;
+mod tutorial;
 mod verbs;
 
 use std::{

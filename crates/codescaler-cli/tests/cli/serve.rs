@@ -38,13 +38,20 @@ impl Served {
 
     /// Status and body.
     fn post(&self, path: &str, header: &str, body: &Value) -> (u16, String) {
-        let body = body.to_string();
+        self.request(("POST", path), header, &body.to_string())
+    }
+
+    fn get(&self, path: &str, header: &str) -> (u16, String) {
+        self.request(("GET", path), header, "")
+    }
+
+    fn request(&self, (method, path): (&str, &str), header: &str, body: &str) -> (u16, String) {
         let mut stream = TcpStream::connect(&self.address).unwrap();
         stream.set_read_timeout(Some(Duration::from_mins(2))).unwrap();
         let length = body.len();
         write!(
             stream,
-            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\
+            "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{header}\
              Content-Length: {length}\r\n\r\n{body}"
         )
         .unwrap();
@@ -214,6 +221,124 @@ fn conversations_are_answered_by_a_method() {
     assert_eq!(served.stop(), Some(0));
 }
 
+/// Two servers stand behind a third: scores are theirs, one may die, and when all are dead nobody gets
+/// a number.
+#[test]
+fn remote_scorers_score_for_a_server_and_for_the_command_line() {
+    let folder = folder("serve-remote");
+    write_pool(&folder, 4);
+    let (one, two) =
+        (Served::start(&folder, "--scorer linear"), Served::start(&folder, "--scorer linear"));
+    let urls =
+        format!("--scorer-url http://{} --scorer-url http://{}/v1", one.address, two.address);
+    let score = |options: &str| {
+        transcript(
+            &folder,
+            &format!("score -q --problems problems.jsonl --candidates candidates.jsonl {options}"),
+        )
+    };
+    for options in
+        ["--scorer linear --out here.jsonl".to_owned(), format!("{urls} --out there.jsonl")]
+    {
+        let made = score(&options);
+        assert!(made.ends_with("exit 0\n"), "{made}");
+    }
+    let records = |name: &str| {
+        let text = fs::read_to_string(folder.join(name)).unwrap();
+        text.split_once('\n').unwrap().1.to_owned()
+    };
+    assert_eq!(records("here.jsonl"), records("there.jsonl"));
+
+    let front = Served::start(&folder, &urls);
+    let item = |program: &str| json!({"problem": "Print 1.", "response": program});
+    let body =
+        json!({"items": [item("```python\nprint(1)\n```"), item("nothing"), item("print(2)")]});
+    let raw = |served: &Served, body: &Value| {
+        let answer = served.json("/v1/reward", body);
+        let of = |result: &Value| (result["status"].clone(), result["raw"].clone());
+        answer["results"].as_array().unwrap().iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(raw(&front, &body), raw(&one, &body));
+    let info: Value = serde_json::from_str(&front.get("/info", "").1).unwrap();
+    assert_eq!(info["provenance"]["protocol"], "codescaler");
+    assert_eq!(info["scorers"].as_array().unwrap().len(), 2);
+    assert!(front.get("/metrics", "").1.contains("codescaler_remote_in_rotation{scorer="));
+    assert_eq!(one.stop(), Some(0));
+    for n in 0..8 {
+        let body = json!({"items": [item(&format!("print({n} * 3)"))]});
+        assert_eq!(raw(&front, &body), raw(&two, &body));
+    }
+    assert_eq!(two.stop(), Some(0));
+    let new = json!({"items": [item("print(77)"), item("nothing")]});
+    let answer = front.json("/v1/reward", &new);
+    assert_eq!(answer["results"][0]["status"], "infra_error");
+    assert_eq!(answer["results"][0]["reward"], Value::Null);
+    assert_eq!(answer["results"][1]["status"], "invalid");
+    let one = json!({"prompt": "Print 1.", "response": "print(78)"});
+    assert_eq!(front.post("/rm", "", &one).0, 503);
+    assert_eq!((front.get("/ready", "").0, front.get("/health", "").0), (503, 200));
+    // What was known before still is.
+    assert_eq!(raw(&front, &body)[0].0, "ok");
+    assert_eq!(front.stop(), Some(0));
+    let made = score(&format!("{urls} --out other.jsonl"));
+    assert!(made.contains("no remote scorer can be used") && made.ends_with("exit 2\n"), "{made}");
+}
+
+#[test]
+fn runs_are_shown_as_they_stand_and_nothing_else_is() {
+    let folder = folder("serve-ui");
+    let run = folder.join("runs/a run");
+    fs::create_dir_all(&run).unwrap();
+    write_pool(&run, 4);
+    fs::write(run.join("scores.jsonl.part"), "{}\n{}\n").unwrap();
+    fs::create_dir_all(folder.join("runs/empty")).unwrap();
+    fs::create_dir_all(folder.join("secret")).unwrap();
+    write_pool(&folder.join("secret"), 4);
+    fs::write(folder.join("token.txt"), "hunter2\n").unwrap();
+    let served = Served::start(&folder, "--scorer linear --ui runs --token-file token.txt");
+    let (status, _) = served.get("/ui", "");
+    assert_eq!(status, 401);
+    // codescaler:hunter2
+    let basic = "Authorization: Basic Y29kZXNjYWxlcjpodW50ZXIy\r\n";
+    let page = |path: &str| served.get(path, basic);
+    let (status, index) = page("/ui");
+    assert_eq!(status, 200);
+    assert!(index.contains("href=\"/ui/runs/a%20run\""), "{index}");
+    assert!(index.contains("scores.jsonl: 2 lines") && !index.contains("secret"), "{index}");
+    let (status, shown) = page("/ui/runs/a%20run");
+    assert_eq!(status, 200);
+    assert!(
+        shown.contains("Content-Security-Policy") && shown.contains("<title>codescaler: a run")
+    );
+    let (status, rank) = page("/ui/rank");
+    assert!(status == 200 && rank.contains("/v1/reward"));
+    let (status, why) = page("/ui/runs/empty");
+    assert!(status == 422 && why.contains("holds no run"), "{why}");
+    for path in [
+        "/ui/runs/../../secret",
+        "/ui/runs/..%2Fsecret",
+        "/ui/runs/%2e%2e/secret",
+        "/ui/runs/..",
+        "/ui/runs/.",
+        "/ui/runs/",
+        "/ui/runs/a%20run/plan.json",
+        "/ui/runs/%2Fetc",
+        "/ui/secret",
+    ] {
+        assert_eq!(page(path).0, 404, "{path}");
+    }
+    let item = json!({"items": [{"problem": "Print 1.", "response": "print(1)"}]});
+    assert_eq!(served.post("/v1/reward", basic, &item).0, 200);
+    assert_eq!(served.post("/v1/reward", "Authorization: Basic eDp5\r\n", &item).0, 401);
+    // A browser's password opens no other route.
+    assert_eq!(served.get("/metrics", basic).0, 401);
+    assert_eq!(served.get("/metrics", "Authorization: Bearer hunter2\r\n").0, 200);
+    assert_eq!(served.stop(), Some(0));
+    let bare = Served::start(&folder, "--scorer linear");
+    assert_eq!(bare.get("/ui", "").0, 404);
+    assert_eq!(bare.stop(), Some(0));
+}
+
 #[test]
 fn unusable_options_are_named() {
     let folder = folder("serve-options");
@@ -228,7 +353,18 @@ fn unusable_options_are_named() {
     check("--host 0.0.0.0 --run-code", "give --token-file");
     check("--tls-cert cert.pem", "--tls-key");
     check("--tls-cert cert.pem --tls-key cert.pem", "cert.pem");
+    check("--ui token.txt", "token.txt is no folder");
     check("--shaping sigmoid --scale 0", "--scale above zero");
     check("--host 192.0.2.1 --token-file token.txt", "token.txt");
     check("--host 192.0.2.1", "cannot listen on 192.0.2.1:0");
+    let check = |options: &str, said: &str| {
+        let text = transcript(&folder, &format!("serve --port 0 {options}"));
+        assert!(text.contains(said) && text.ends_with("exit 2\n"), "{options}: {text}");
+    };
+    check("--scorer-url ftp://x", "begin it with http:// or https://");
+    check("--scorer-url http://127.0.0.1:1", "--scorer-protocol names one");
+    check("--scorer-url http://127.0.0.1:1 --scorer linear", "cannot be used with");
+    check("--scorer-url http://127.0.0.1:1 --scorer-key-file none", "cannot read none");
+    check("--scorer-url http://127.0.0.1:1 --scorer-tokenizer none", "--scorer-tokenizer");
+    check("--scorer-protocol tei", "--scorer-url");
 }

@@ -8,29 +8,33 @@ use std::{
     time::{Duration, Instant},
 };
 
+use codescaler_report::tensorboard::{events, scalars};
 use expect_test::{Expect, expect};
 use serde_json::Value as Json;
 
 use crate::{codescaler, folder, transcript, write_pool};
 
 const TOKENIZER: &str = "train tokenizer --quiet --data . --vocab 270 --out tokenizer";
-const POLICY: &str = "train policy --quiet --base tokenizer --width 128 --layers 1 --data . \
+/// A policy of one block on the pool's programs.
+pub(crate) const POLICY: &str = "train policy --quiet --base tokenizer --width 128 --layers 1 --data . \
                       --epochs 30 --tokens-per-step 256 --rate 3e-3 --checkpoint-every 0 --out policy";
-const PAIRS: &str = "curate pairs --quiet --problems problems.jsonl --candidates candidates.jsonl \
+/// Preferences of the pool.
+pub(crate) const PAIRS: &str = "curate pairs --quiet --problems problems.jsonl --candidates candidates.jsonl \
                      --unaligned-share 0 --sources any --any-length --out pairs.jsonl";
-const REWARD: &str = "train reward --quiet --base policy --problems problems.jsonl \
+/// A reward model on them.
+pub(crate) const REWARD: &str = "train reward --quiet --base policy --problems problems.jsonl \
                       --preferences pairs.jsonl --epochs 8 --tokens-per-step 256 --rate 3e-3 \
                       --checkpoint-every 0 --out rm";
 
 /// Runs a command that must succeed.
 #[track_caller]
-fn run(folder: &Path, command: &str) {
+pub(crate) fn run(folder: &Path, command: &str) {
     let said = transcript(folder, command);
     assert_eq!(said.lines().last(), Some("exit 0"), "{said}");
 }
 
 /// A folder with a pool, a tokenizer and what `stages` make.
-fn prepared(name: &str, stages: &[&str]) -> std::path::PathBuf {
+pub(crate) fn prepared(name: &str, stages: &[&str]) -> std::path::PathBuf {
     let folder = folder(name);
     write_pool(&folder, 12);
     run(&folder, TOKENIZER);
@@ -75,7 +79,7 @@ fn from_programs_to_a_reward_model_that_prefers_the_right_ones() {
 /// Runs a training, kills it again and again after a step or a few, and compares with one that
 /// nobody killed.
 #[track_caller]
-fn check_kills(name: &str, stages: &[&str], command: &str, out: &str) {
+pub(crate) fn check_kills(name: &str, stages: &[&str], command: &str, out: &str) {
     let whole = prepared(&format!("train-{name}-whole"), stages);
     run(&whole, command);
     let killed = prepared(&format!("train-{name}-killed"), stages);
@@ -113,6 +117,40 @@ fn a_killed_reward_model_resumes_to_the_same_bits() {
 fn killed_adapters_resume_to_the_same_bits() {
     let command = format!("{REWARD} --lora-rank 2 --every-token 0.5 --group 8");
     check_kills("adapters", &[POLICY, PAIRS], &command, "rm");
+}
+
+#[test]
+fn an_event_file_has_each_step_once() {
+    let folder = prepared("train-events", &[]);
+    let steps = || -> Vec<u64> {
+        let file = fs::read(folder.join("board/events.out.tfevents.codescaler")).unwrap();
+        events(&file).into_iter().map(|(step, _)| step).collect()
+    };
+    let log = folder.join("policy/steps.jsonl");
+    let n = || fs::read_to_string(&log).map_or(0, |text| text.lines().count());
+    let command = POLICY.replace("--epochs 30", "--epochs 10") + " --tensorboard board";
+    for lines in [3, 7] {
+        let mut child = codescaler(&folder, &command).stdout(Stdio::null()).spawn().unwrap();
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while n() < lines && child.try_wait().unwrap().is_none() {
+            assert!(Instant::now() < deadline, "no {lines} steps after a minute");
+            thread::sleep(Duration::from_micros(200));
+        }
+        let _ = child.kill();
+        child.wait().unwrap();
+    }
+    // As a training leaves it that was killed behind its checkpoint, in the middle of an event.
+    let path = folder.join("board/events.out.tfevents.codescaler");
+    let mut file = fs::read(&path).unwrap();
+    file.extend(scalars(0.0, 1_000_000, &[("loss".to_owned(), 0.0)]));
+    file.extend([1, 2, 3]);
+    fs::write(&path, file).unwrap();
+    run(&folder, &command);
+    let expected: Vec<u64> = (0..=n() as u64).collect();
+    assert_eq!(steps(), expected, "the file's version, then every step");
+    fs::remove_dir_all(folder.join("board")).unwrap();
+    run(&folder, "report policy --tensorboard board");
+    assert_eq!(steps(), expected);
 }
 
 #[track_caller]

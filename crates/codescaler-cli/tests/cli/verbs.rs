@@ -1,8 +1,15 @@
 //! The way through the house: score, run, select, measure.
 
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 
 use crate::{folder, transcript, write_pool};
+
+#[test]
+fn the_reference_of_verbs_is_up_to_date() {
+    let said = transcript(&folder("reference"), "reference");
+    let page = said.strip_suffix("exit 0\n").expect("it works");
+    expect_file!["../../../../docs/verbs.md"].assert_eq(page);
+}
 
 #[test]
 fn from_candidates_to_a_table() {

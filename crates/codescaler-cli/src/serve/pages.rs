@@ -1,0 +1,80 @@
+//! Pages for people: runs as they stand now, and programs that are pasted.
+
+use std::{
+    fs::{self, File},
+    io::{BufRead as _, BufReader},
+    path::{Path, PathBuf},
+};
+
+use codescaler_http::Page;
+use codescaler_report::{RunLine, index_page, rank_page};
+use serde_json::Value as Json;
+
+use crate::report::{Inputs, page};
+
+/// The directory whose directories are runs.
+pub(super) struct Pages(pub(super) PathBuf);
+
+impl Pages {
+    /// The page at a path below `/ui`; `None` where there is none.
+    ///
+    /// # Errors
+    /// When a run cannot be shown, with the reason.
+    pub(super) fn at(&self, path: &str) -> Result<Option<Page>, String> {
+        match path {
+            "" => {
+                let lines = self.runs()?.iter().map(|folder| line(folder)).collect::<Vec<_>>();
+                Ok(Some(Page { html: index_page(&lines), is_live: true }))
+            }
+            "rank" => Ok(Some(Page { html: rank_page(), is_live: false })),
+            _ => {
+                let Some(name) = path.strip_prefix("runs/") else { return Ok(None) };
+                // What a client names is compared with what is there, and never becomes a path.
+                let runs = self.runs()?;
+                let Some(folder) = runs.iter().find(|folder| name_of(folder) == name) else {
+                    return Ok(None);
+                };
+                let is_live = !line(folder).under_way.is_empty();
+                let made = Inputs::find(folder, (None, None)).and_then(|inputs| page(&inputs));
+                made.map(|html| Some(Page { html, is_live })).map_err(|failure| failure.message())
+            }
+        }
+    }
+
+    /// The directories, by name.
+    fn runs(&self) -> Result<Vec<PathBuf>, String> {
+        let entries = fs::read_dir(&self.0)
+            .map_err(|error| format!("cannot read {}: {error}", self.0.display()))?;
+        let mut folders: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_dir()).collect();
+        folders.sort();
+        Ok(folders)
+    }
+}
+
+fn name_of(path: &Path) -> String {
+    path.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+/// What stands in a run; what cannot be read is not in the list.
+fn line(folder: &Path) -> RunLine {
+    let plan = fs::read(folder.join("plan.json")).unwrap_or_default();
+    let plan: Json = serde_json::from_slice(&plan).unwrap_or_default();
+    let verb = plan.get("verb").and_then(Json::as_str).map(str::to_owned);
+    let mut line =
+        RunLine { name: name_of(folder), verb, whole: Vec::new(), under_way: Vec::new() };
+    let mut paths: Vec<PathBuf> =
+        fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
+    paths.sort();
+    for path in paths.iter().filter(|path| path.is_file()) {
+        let name = name_of(path);
+        if let Some(whole) = name.strip_suffix(".part") {
+            let lines =
+                File::open(path).map_or(0, |file| BufReader::new(file).split(b'\n').count());
+            line.under_way.push((whole.to_owned(), lines as u64));
+        } else if name.contains(".jsonl") {
+            line.whole.push(name);
+        }
+    }
+    line
+}
