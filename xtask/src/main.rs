@@ -3,6 +3,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a command-line tool")]
 
+mod links;
 mod tidy;
 
 use std::{
@@ -52,7 +53,7 @@ fn main() -> ExitCode {
     reason = "a script of this repository, not a program to judge"
 )]
 fn fixtures(root: &Path, python: &str) -> ExitCode {
-    for script in ["make.py", "training.py"] {
+    for script in ["make.py", "training.py", "policy_gradient.py"] {
         let script = root.join("crates/codescaler-nn/fixtures").join(script);
         match Command::new(python).arg(&script).status() {
             Ok(status) if status.success() => {}

@@ -1,11 +1,13 @@
-//! The checks: arrows between crates, lengths of files, words, unsafe code, unreachable files, and
-//! that ARCHITECTURE.md names what there is.
+//! The checks: arrows between crates, lengths of files, words, unsafe code, unreachable files, links
+//! between pages, and that ARCHITECTURE.md names what there is.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs, io,
     path::{Path, PathBuf},
 };
+
+use crate::links;
 
 /// A source file longer than this is more than one idea.
 const LINES_MAX: usize = 600;
@@ -50,8 +52,12 @@ pub(crate) fn check(root: &Path) -> io::Result<Vec<String>> {
             complaints.extend(unreachable(&path, &name)?);
         }
         complaints.extend(words(&name, &text));
+        if name.ends_with(".md") {
+            complaints.extend(links::check(root, &name, &text)?);
+        }
     }
     complaints.extend(architecture(root)?);
+    complaints.extend(links::contents(root)?);
     complaints.sort();
     Ok(complaints)
 }
