@@ -10,10 +10,11 @@
 //! - A problem without visible tests is passed by all, where the code takes nobody to pass.
 //! - The judge sees what both programs give, never what the test writer believes to be right: the
 //!   code shows that belief as if it were known.
-//! - When all programs behave alike, no judge is asked.
+//! - When all programs behave alike, no judge is asked; a reward model as judge chooses among
+//!   them, and among those that pass most where nobody passes everything.
 //! - When no inputs can be had, clusters are single programs, and the judge reads code alone.
 
-use codescaler::evidence::Table;
+use codescaler::{evidence::Table, score::Score};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -113,7 +114,10 @@ impl SStar {
         let unproven = visible.first().is_none_or(Vec::is_empty);
         if !pass || self.released && unproven {
             // Among those that fail, outputs say nothing of who is nearly right.
-            let ties = if self.released { best[..1].to_vec() } else { best };
+            let ties = match self.released {
+                true => best[..1].to_vec(),
+                false => liked(&self.scores(ask, &candidates, &best)?, best),
+            };
             return Ok(Outcome::among(ask, candidates, ties)
                 .with_note("unverified: no candidate passes every visible test"));
         }
@@ -178,19 +182,15 @@ impl SStar {
             Some(outputs) => clusters(outputs, best),
             None => by_text(&candidates, best),
         };
+        let scores = self.scores(ask, &candidates, best)?;
         if let [only] = &clusters[..] {
-            return Ok(Outcome::among(ask, candidates, only.clone()));
+            return Ok(Outcome::among(ask, candidates, liked(&scores, only.clone())));
         }
         let mut doubts = Doubts::default();
-        let mut scores = Vec::new();
         let points: Vec<f64> = match self.judge {
             Judge::None => vec![0.0; clusters.len()],
             Judge::Agreement => clusters.iter().map(|cluster| cluster.len() as f64).collect(),
             Judge::RewardModel => {
-                scores = all(candidates.iter().map(|slot| match slot {
-                    Some(program) => ask.score(*program),
-                    None => Ok(None),
-                }))?;
                 // A weighted vote: a program counts as much as it is likely to be right.
                 let weight = |at: &usize| {
                     scores[*at].map_or(0.0, |score| 1.0 / (1.0 + f64::from(-score.get()).exp()))
@@ -211,11 +211,21 @@ impl SStar {
         winners.retain(|cluster| cluster.len() == largest);
         let mut ties: Vec<usize> = winners.into_iter().flatten().copied().collect();
         ties.sort_unstable();
-        // Of programs that behave alike, the one that the reward model likes best, where it was asked.
-        let score = |at: usize| scores.get(at).copied().flatten();
-        let best = ties.iter().map(|&at| score(at)).max().flatten();
-        ties.retain(|&at| score(at) == best);
-        Ok(doubts.told(Outcome::among(ask, candidates, ties)))
+        Ok(doubts.told(Outcome::among(ask, candidates, liked(&scores, ties))))
+    }
+
+    /// The scores of `members`, where the reward model is the judge.
+    fn scores(
+        &self,
+        ask: &mut Ask<'_>,
+        candidates: &[Slot],
+        members: &[usize],
+    ) -> Asked<Vec<Option<Score>>> {
+        let is_judge = self.judge == Judge::RewardModel;
+        all(candidates.iter().enumerate().map(|(at, slot)| match slot {
+            Some(program) if is_judge && members.contains(&at) => ask.score(*program),
+            Some(_) | None => Ok(None),
+        }))
     }
 
     /// Points of each program against every other.
@@ -320,6 +330,13 @@ impl SStar {
         }
         all(duels)
     }
+}
+
+/// Of members that nothing else tells apart, those of the highest score.
+fn liked(scores: &[Option<Score>], mut members: Vec<usize>) -> Vec<usize> {
+    let most = members.iter().map(|&at| scores[at]).max().flatten();
+    members.retain(|&at| scores[at] == most);
+    members
 }
 
 /// Members by their output on one input; those without an output are left out.
