@@ -8,17 +8,22 @@ use crate::{
     exec::search_path,
     failure::{Failure, Outcome},
     score::open_linear,
+    solve::{ProbeOptions, probe},
     terminal::Terminal,
 };
 
 /// Show what this machine offers: cores, kernels, isolation, interpreters and compilers.
 ///
 /// Every layer of protection is tried, not looked up. What is missing is named, with what it
-/// costs and how to get it.
+/// costs and how to get it. With an endpoint it is tried, too: which parameters it takes, whether
+/// it streams, goes on with answers and says how likely a text is.
 #[derive(Args)]
-pub(crate) struct Options {}
+pub(crate) struct Options {
+    #[command(flatten)]
+    endpoints: ProbeOptions,
+}
 
-pub(crate) fn run(terminal: Terminal, Options {}: &Options) -> Result<Outcome, Failure> {
+pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let report = codescaler_sandbox::doctor(&search_path());
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let linear = open_linear(None)?;
@@ -35,10 +40,11 @@ pub(crate) fn run(terminal: Terminal, Options {}: &Options) -> Result<Outcome, F
         terminal.print(&format!("{used}: {isa}, {} GFLOP/s per thread", shown(rates)));
     }
     terminal.print(&report.to_string());
+    let endpoints = probe(&options.endpoints, terminal)?;
     Ok(Outcome::done(json!({
         "verb": "doctor", "version": env!("CARGO_PKG_VERSION"), "commit": env!("CODESCALER_COMMIT"),
         "cores": cores, "linear_weights": linear.fingerprint(), "kernels": kernels,
-        "sandbox": report,
+        "sandbox": report, "endpoints": endpoints,
     })))
 }
 

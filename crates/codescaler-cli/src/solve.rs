@@ -6,6 +6,7 @@ mod endpoints;
 mod letters;
 mod memory;
 pub(crate) mod methods;
+mod probe;
 pub(crate) mod proxy;
 mod workers;
 
@@ -31,11 +32,13 @@ use codescaler_search::{
 use indicatif::ProgressBar;
 use serde_json::json;
 
+pub(crate) use self::probe::{ProbeOptions, probe};
 use self::{
     answers::Answers,
     crew::Crew,
     endpoints::{EndpointOptions, Writers},
     memory::Memory,
+    probe::greet,
     workers::bare,
 };
 use crate::{
@@ -160,8 +163,9 @@ impl BudgetOptions {
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problems = Problems::read(&options.problems)?;
     let writers = options.endpoints.open(&problems)?;
-    if options.method.continues() {
-        writers.expect_continuing(&options.method.to_string())?;
+    writers.expect_for(&options.method).map_err(Failure::input)?;
+    if let Some(asked) = writers.asked() {
+        greet(asked, terminal);
     }
     let prompts = read_prompts(options.prompts.as_deref())?;
     let mut memory = options.memory.as_deref().map_or(Ok(Memory::default()), Memory::read)?;

@@ -1,5 +1,7 @@
 //! From the body of an HTTP answer to choices, or to why there are none.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
 
@@ -11,6 +13,35 @@ pub(crate) struct Answer {
     pub(crate) choices: Vec<Choice>,
     /// What it cost, when the server says so.
     pub(crate) usage: Option<Usage>,
+    /// The tokens of the conversation with their log-probabilities, when the server says so.
+    pub(crate) given: Option<Vec<GivenToken>>,
+}
+
+/// A token of the conversation.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct GivenToken {
+    logprob: f64,
+    #[serde(default)]
+    rank: u64,
+    #[serde(default)]
+    decoded_token: Option<String>,
+}
+
+impl Answer {
+    /// How likely so many bytes at the end of the conversation are: the sum of the tokens'
+    /// log-probabilities, and how many these are.
+    pub(crate) fn weighed(&self, n_bytes: usize) -> Option<(f64, u32)> {
+        let (mut sum, mut tokens, mut left) = (0.0, 0, n_bytes);
+        for token in self.given.as_ref()?.iter().rev() {
+            if left == 0 {
+                break;
+            }
+            sum += token.logprob;
+            tokens += 1;
+            left = left.saturating_sub(token.decoded_token.as_ref()?.len());
+        }
+        (left == 0 && tokens > 0 && sum.is_finite()).then_some((sum, tokens))
+    }
 }
 
 /// An answer with a good status that is of no use.
@@ -32,6 +63,8 @@ struct WireAnswer {
     choices: Option<Vec<WireChoice>>,
     usage: Option<Value>,
     error: Option<Value>,
+    /// Per token its log-probability and, of some servers, those of others; nothing for the first.
+    prompt_logprobs: Option<Vec<Option<BTreeMap<String, GivenToken>>>>,
 }
 
 #[derive(Deserialize)]
@@ -50,14 +83,30 @@ struct WireMessage {
     refusal: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct WireLogprobs {
+#[derive(Default, Deserialize)]
+pub(crate) struct WireLogprobs {
     content: Option<Vec<WireToken>>,
 }
 
 #[derive(Deserialize)]
 struct WireToken {
     logprob: Option<f64>,
+}
+
+impl WireLogprobs {
+    /// Adds those of another part.
+    pub(crate) fn extend(&mut self, other: Option<WireLogprobs>) {
+        if let Some(tokens) = other.and_then(|other| other.content) {
+            self.content.get_or_insert_default().extend(tokens);
+        }
+    }
+}
+
+/// The names in a list of language models; `None` if it is none.
+pub(crate) fn names(body: &[u8]) -> Option<Vec<String>> {
+    let wire: Value = serde_json::from_slice(body).ok()?;
+    let name = |one: &Value| Some(one.get("id")?.as_str()?.to_owned());
+    wire.get("data")?.as_array()?.iter().map(name).collect()
 }
 
 /// Reads the body of an answer with a good status.
@@ -87,34 +136,57 @@ pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
     Ok(Answer {
         choices: choices.into_iter().map(choice).collect(),
         usage: wire.usage.as_ref().and_then(usage),
+        given: wire.prompt_logprobs.map(given),
     })
 }
 
-fn choice(wire: WireChoice) -> Choice {
-    let finish = match wire.finish_reason.as_deref() {
-        _ if wire.message.refusal.is_some() => Finish::ContentFilter,
+/// The tokens of a conversation: of several at one place, the one that stands there is the least
+/// likely, because the others are the likeliest.
+fn given(places: Vec<Option<BTreeMap<String, GivenToken>>>) -> Vec<GivenToken> {
+    let own = |place: BTreeMap<String, GivenToken>| place.into_values().max_by_key(|t| t.rank);
+    places.into_iter().flatten().filter_map(own).collect()
+}
+
+/// Why a choice ended, by its word.
+pub(crate) fn finish(reason: Option<&str>) -> Finish {
+    match reason {
         Some("stop" | "eos_token" | "stop_sequence") => Finish::Stop,
         Some("length") => Finish::Length,
         Some("content_filter") => Finish::ContentFilter,
         Some(other) => Finish::Other(other.to_owned()),
         None => Finish::Other(String::new()),
-    };
-    let tokens = wire.logprobs.and_then(|logprobs| logprobs.content);
+    }
+}
+
+/// The sum of the log-probabilities, when every token has a finite one, and how many tokens have
+/// any.
+pub(crate) fn logprobs(wire: Option<WireLogprobs>) -> (Option<f64>, Option<u32>) {
+    let tokens = wire.and_then(|logprobs| logprobs.content);
     let tokens = tokens.filter(|tokens| !tokens.is_empty());
-    let logprob_sum = tokens.as_ref().and_then(|tokens| {
+    let sum = tokens.as_ref().and_then(|tokens| {
         tokens.iter().map(|token| token.logprob).sum::<Option<f64>>().filter(|sum| sum.is_finite())
     });
+    (sum, tokens.and_then(|tokens| u32::try_from(tokens.len()).ok()))
+}
+
+fn choice(wire: WireChoice) -> Choice {
+    let finish = match wire.message.refusal {
+        Some(_) => Finish::ContentFilter,
+        None => finish(wire.finish_reason.as_deref()),
+    };
+    let (logprob_sum, tokens) = logprobs(wire.logprobs);
     Choice {
         text: text(wire.message.content.as_ref()),
         reasoning: wire.message.reasoning_content.or(wire.message.reasoning),
         finish,
         logprob_sum,
-        tokens: tokens.and_then(|tokens| u32::try_from(tokens.len()).ok()),
+        tokens,
+        trimmed: None,
     }
 }
 
 /// Content is a text, or a list of parts of which some are texts.
-fn text(content: Option<&Value>) -> String {
+pub(crate) fn text(content: Option<&Value>) -> String {
     match content {
         Some(Value::String(text)) => text.clone(),
         Some(Value::Array(parts)) => {
@@ -126,7 +198,7 @@ fn text(content: Option<&Value>) -> String {
     }
 }
 
-fn usage(wire: &Value) -> Option<Usage> {
+pub(crate) fn usage(wire: &Value) -> Option<Usage> {
     let cached = wire.pointer("/prompt_tokens_details/cached_tokens");
     Some(Usage {
         prompt_tokens: wire.get("prompt_tokens")?.as_u64()?,
@@ -272,9 +344,9 @@ mod tests {
                  "logprobs":{"content":[{"logprob":-1.5},{"logprob":-0.25}]}},
                 {"index":2,"message":{"content":null,"refusal":"no"},"finish_reason":"stop"}]}"#,
             expect![[r#"
-                Choice { text: "a", reasoning: Some("why"), finish: Stop, logprob_sum: Some(-1.75), tokens: Some(2) }
-                Choice { text: "b", reasoning: None, finish: Length, logprob_sum: None, tokens: Some(2) }
-                Choice { text: "", reasoning: None, finish: ContentFilter, logprob_sum: None, tokens: None }
+                Choice { text: "a", reasoning: Some("why"), finish: Stop, logprob_sum: Some(-1.75), tokens: Some(2), trimmed: None }
+                Choice { text: "b", reasoning: None, finish: Length, logprob_sum: None, tokens: Some(2), trimmed: None }
+                Choice { text: "", reasoning: None, finish: ContentFilter, logprob_sum: None, tokens: None, trimmed: None }
             "#]],
         );
         check(

@@ -54,6 +54,13 @@ impl Body {
                 known.stop,
             ),
             (Parameter::Logprobs, request.logprobs.then(|| true.into()), known.logprobs),
+            (
+                Parameter::StreamOptions,
+                request.trim.map(|_| json!({"include_usage": true})),
+                known.stream_options,
+            ),
+            // None but that of the token itself.
+            (Parameter::PromptLogprobs, request.weigh.map(|_| 0.into()), known.prompt_logprobs),
         ];
         let mut sent = BTreeSet::new();
         for (parameter, value, support) in optional {
@@ -66,6 +73,9 @@ impl Body {
             // The names of vLLM and SGLang.
             map.insert("continue_final_message".to_owned(), true.into());
             map.insert("add_generation_prompt".to_owned(), false.into());
+        }
+        if request.trim.is_some() {
+            map.insert("stream".to_owned(), true.into());
         }
         map.extend(endpoint.extra.clone());
         Body { json: Value::Object(map).to_string(), sent }

@@ -33,6 +33,10 @@ pub struct Capabilities {
     pub stop: Support,
     /// `logprobs`.
     pub logprobs: Support,
+    /// `stream_options`, without which a stream does not say what it cost.
+    pub stream_options: Support,
+    /// `prompt_logprobs`: how likely a given text is.
+    pub prompt_logprobs: Support,
     /// What the limit of tokens is called; not known before the first answer to one.
     pub tokens: TokensParameter,
 }
@@ -46,6 +50,8 @@ pub(crate) enum Parameter {
     Seed,
     Stop,
     Logprobs,
+    StreamOptions,
+    PromptLogprobs,
     MaxTokens,
     MaxCompletionTokens,
 }
@@ -59,6 +65,8 @@ impl Parameter {
             Parameter::Seed => "seed",
             Parameter::Stop => "stop",
             Parameter::Logprobs => "logprobs",
+            Parameter::StreamOptions => "stream_options",
+            Parameter::PromptLogprobs => "prompt_logprobs",
             Parameter::MaxTokens => "max_tokens",
             Parameter::MaxCompletionTokens => "max_completion_tokens",
         }
@@ -74,6 +82,8 @@ impl Capabilities {
             seed: Support::Unknown,
             stop: Support::Unknown,
             logprobs: Support::Unknown,
+            stream_options: Support::Unknown,
+            prompt_logprobs: Support::Unknown,
             tokens,
         }
     }
@@ -84,6 +94,11 @@ impl Capabilities {
             Support::Unknown | Support::Works => true,
             Support::Ignored | Support::Rejected => false,
         }
+    }
+
+    /// Whether it may say how likely a text is.
+    pub(crate) fn can_weigh(&self) -> bool {
+        matches!(self.prompt_logprobs, Support::Unknown | Support::Works)
     }
 
     /// The name of the limit of tokens that is sent now.
@@ -100,6 +115,8 @@ impl Capabilities {
             let works = match parameter {
                 Parameter::N => seen.all_choices,
                 Parameter::Logprobs => seen.logprobs,
+                Parameter::PromptLogprobs => seen.prompt_logprobs,
+                Parameter::StreamOptions => seen.usage,
                 Parameter::Temperature
                 | Parameter::TopP
                 | Parameter::Seed
@@ -142,6 +159,8 @@ impl Capabilities {
             Parameter::Seed => Some(&mut self.seed),
             Parameter::Stop => Some(&mut self.stop),
             Parameter::Logprobs => Some(&mut self.logprobs),
+            Parameter::StreamOptions => Some(&mut self.stream_options),
+            Parameter::PromptLogprobs => Some(&mut self.prompt_logprobs),
             Parameter::MaxTokens | Parameter::MaxCompletionTokens => None,
         }
     }
@@ -152,6 +171,8 @@ impl Capabilities {
 pub(crate) struct Seen {
     pub(crate) all_choices: bool,
     pub(crate) logprobs: bool,
+    pub(crate) prompt_logprobs: bool,
+    pub(crate) usage: bool,
 }
 
 /// How servers say that they do not know a parameter at all. A value out of range is not among

@@ -1,5 +1,6 @@
 //! What is asked, what comes back, and why nothing came back.
 
+use codescaler::reasoning::{Stop, Trim};
 use thiserror::Error;
 
 /// Who says a message.
@@ -56,6 +57,13 @@ pub struct ChatRequest {
     /// Whether the last message, the language model's own, is the beginning of the choice. Servers
     /// that do not know how begin anew, and nothing tells.
     pub continues: bool,
+    /// When to stop a reasoning before its end. It is then read as it is written, one choice a
+    /// request, and the connection is closed where it is to stop.
+    pub trim: Option<Trim>,
+    /// Nothing is to be written: how likely are so many bytes at the end of the last message? The
+    /// log-probability of these is then that of the choice, whose text is empty. Of servers, vLLM
+    /// knows.
+    pub weigh: Option<usize>,
 }
 
 impl ChatRequest {
@@ -72,6 +80,8 @@ impl ChatRequest {
             stop: Vec::new(),
             logprobs: false,
             continues: false,
+            trim: None,
+            weigh: None,
         }
     }
 }
@@ -102,6 +112,22 @@ pub struct Choice {
     pub logprob_sum: Option<f64>,
     /// How many tokens have a log-probability.
     pub tokens: Option<u32>,
+    /// Where its reasoning was stopped, where it was; what came behind that is not here.
+    pub trimmed: Option<Stop>,
+}
+
+impl Choice {
+    /// One in which there is nothing.
+    pub(crate) fn empty() -> Choice {
+        Choice {
+            text: String::new(),
+            reasoning: None,
+            finish: Finish::Other(String::new()),
+            logprob_sum: None,
+            tokens: None,
+            trimmed: None,
+        }
+    }
 }
 
 /// What a reply cost.
@@ -118,7 +144,7 @@ pub struct Usage {
 }
 
 /// What came back for a request.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reply {
     /// The choices, at most as many as were wanted.
     pub choices: Vec<Choice>,

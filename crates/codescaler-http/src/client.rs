@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc},
     thread,
     time::{Duration, Instant},
 };
@@ -171,6 +171,24 @@ impl Client {
     #[must_use]
     pub fn pending(&self) -> usize {
         self.desk.tickets().pending.len()
+    }
+
+    /// The names under which an endpoint serves language models, if it says so. Waits for the
+    /// answer, at most ten seconds.
+    ///
+    /// # Errors
+    /// When nobody answers, or the key is refused.
+    ///
+    /// # Panics
+    /// When there is no such endpoint.
+    pub fn names(&self, endpoint: usize) -> Result<Option<Vec<String>>, ChatError> {
+        let lane = self.lane(endpoint);
+        let (answer, answered) = mpsc::channel();
+        self.handle.spawn(async move {
+            // Whoever asked is gone when nobody listens.
+            let _ = answer.send(lane.names().await);
+        });
+        answered.recv().expect("the thread lives as long as the client")
     }
 
     /// What is known about an endpoint by now.

@@ -64,12 +64,23 @@ impl Endpoint {
                 key: key.clone(),
             });
         }
-        url.path_segments_mut()
-            .expect("what begins with http:// or https:// has a path")
-            .pop_if_empty()
-            .extend(["chat", "completions"]);
+        extend(&mut url, &["chat", "completions"]);
         Ok(url)
     }
+
+    /// The address of the list of names.
+    pub(crate) fn names_url(&self) -> Result<Url, ClientError> {
+        let mut url = base_url(&self.base_url)?;
+        extend(&mut url, &["models"]);
+        Ok(url)
+    }
+}
+
+fn extend(url: &mut Url, path: &[&str]) {
+    url.path_segments_mut()
+        .expect("what begins with http:// or https:// has a path")
+        .pop_if_empty()
+        .extend(path);
 }
 
 /// Where somebody's API begins, if that can be asked.
@@ -102,6 +113,8 @@ const OURS: &[&str] = &[
     "stop",
     "logprobs",
     "stream",
+    "stream_options",
+    "prompt_logprobs",
 ];
 
 /// A URL as it may be shown: without what stands before an `@` or behind a `?`.

@@ -6,7 +6,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use reqwest::{Url, header::HeaderMap};
+use codescaler::reasoning::Trim;
+use reqwest::{
+    Url,
+    header::{CONTENT_TYPE, HeaderMap},
+};
 use tokio::{sync::Semaphore, task::JoinSet, time};
 
 use crate::{
@@ -17,12 +21,17 @@ use crate::{
     connection::{self, ANSWER_BYTES_MAX, causes, read},
     endpoint::{ClientError, Endpoint},
     retry::{self, Again, Budget, Draw},
+    stream::{Stream, stopped_late},
 };
+
+/// How long a list of names may take.
+const NAMES_MS_MAX: u64 = 10_000;
 
 /// An endpoint, what is known about it, and who may ask it next.
 pub(crate) struct Lane {
     endpoint: Endpoint,
     url: Url,
+    names_url: Url,
     http: reqwest::Client,
     /// First come, first served.
     slots: Semaphore,
@@ -59,6 +68,7 @@ impl Lane {
         let url = endpoint.chat_url()?;
         let http = connection::client((&url, &endpoint.base_url), endpoint.api_key.as_ref())?;
         Ok(Lane {
+            names_url: endpoint.names_url()?,
             url,
             http,
             slots: Semaphore::new(endpoint.in_flight_max.min(Semaphore::MAX_PERMITS)),
@@ -73,15 +83,43 @@ impl Lane {
         self.capabilities.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The names of the language models that are served; `None` where the server does not say.
+    pub(crate) async fn names(&self) -> Result<Option<Vec<String>>, ChatError> {
+        let timeout_ms = self.endpoint.timeout_ms.min(NAMES_MS_MAX);
+        let asked = async {
+            let response = self.http.get(self.names_url.clone()).send().await?;
+            Ok((response.status().as_u16(), read(response).await?))
+        };
+        let fail =
+            |fault| ChatError { endpoint: self.endpoint.base_url.clone(), attempts: 1, fault };
+        let (code, bytes) = time::timeout(Duration::from_millis(timeout_ms), asked)
+            .await
+            .map_err(|_| fail(ChatFault::Timeout { timeout_ms }))?
+            .map_err(|error: reqwest::Error| {
+                fail(ChatFault::Connect { what: self.shown(causes(&error.without_url())) })
+            })?;
+        let bytes = bytes.unwrap_or_default();
+        if matches!(code, 401 | 403) {
+            let message = self.shown(ErrorText::read(&bytes).message);
+            return Err(fail(ChatFault::Status { code, message }));
+        }
+        Ok((code == 200).then(|| answer::names(&bytes)).flatten())
+    }
+
     /// Answers a request: at once where `n` works, else one choice after the other.
     pub(crate) async fn answer(
         self: Arc<Self>,
         ticket: u64,
         request: ChatRequest,
     ) -> Result<Reply, ChatError> {
+        if request.weigh.is_some() && !self.capabilities().can_weigh() {
+            let choices = vec![Choice::empty(); request.n];
+            return Ok(Reply { choices, ..Reply::default() });
+        }
         let request = Arc::new(request);
         let mut gathered = Gathered::new(request.n);
-        if request.n == 1 || (request.n > 1 && self.capabilities().has_n()) {
+        let has_n = request.trim.is_none() && self.capabilities().has_n();
+        if request.n == 1 || (request.n > 1 && has_n) {
             let called = self.call(ticket, &request, Ask { index: 0, n: request.n }).await;
             gathered.add(0, called);
         }
@@ -119,7 +157,7 @@ impl Lane {
             time::sleep_until(self.next_start().into()).await;
             let body = Body::new(&self.endpoint, request, ask, &self.capabilities());
             attempts += 1;
-            let failure = match self.exchange(&body).await {
+            let failure = match self.exchange(&body, request.trim).await {
                 Ok(answer) => {
                     let (choices, usage) = self.learn(request, ask, &body.sent, answer);
                     return Ok(Called { choices, usage, attempts, since });
@@ -173,13 +211,24 @@ impl Lane {
         sent: &BTreeSet<Parameter>,
         mut answer: Answer,
     ) -> (Vec<Choice>, Usage) {
+        let is_trimmed = answer.choices.iter().any(|choice| choice.trimmed.is_some());
         let seen = Seen {
             all_choices: answer.choices.len() >= ask.n,
             logprobs: answer.choices.iter().any(|choice| choice.tokens.is_some()),
+            prompt_logprobs: answer.given.is_some(),
+            // The cost comes last.
+            usage: answer.usage.is_some() || is_trimmed,
         };
         self.capabilities().learn(sent, seen);
         let usage = answer.usage.unwrap_or_else(|| answer::estimated(request, &answer.choices));
         answer.choices.truncate(ask.n);
+        if let Some(n_bytes) = request.weigh {
+            let weighed = answer.weighed(n_bytes).unzip();
+            for choice in &mut answer.choices {
+                choice.text.clear();
+                (choice.logprob_sum, choice.tokens) = weighed;
+            }
+        }
         (answer.choices, usage)
     }
 
@@ -204,14 +253,19 @@ impl Lane {
     }
 
     /// One HTTP request.
-    async fn exchange(&self, body: &Body) -> Result<Answer, Failure> {
+    async fn exchange(&self, body: &Body, trim: Option<Trim>) -> Result<Answer, Failure> {
         let timeout_ms = self.endpoint.timeout_ms;
         let sent = async {
             let response = self.http.post(self.url.clone()).body(body.json.clone()).send().await?;
             let (code, headers) = (response.status().as_u16(), response.headers().clone());
-            Ok((code, headers, read(response).await?))
+            let is_stream = (200..300).contains(&code) && is_stream(&headers);
+            let heard = match trim.filter(|_| is_stream) {
+                Some(trim) => Heard::Stream(listen(response, trim).await?),
+                None => Heard::Whole(read(response).await?),
+            };
+            Ok((code, headers, heard))
         };
-        let (code, headers, bytes) = time::timeout(Duration::from_millis(timeout_ms), sent)
+        let (code, headers, heard) = time::timeout(Duration::from_millis(timeout_ms), sent)
             .await
             .map_err(|_| Failure::new(ChatFault::Timeout { timeout_ms }, Again::Backoff))?
             .map_err(|error: reqwest::Error| {
@@ -219,14 +273,26 @@ impl Lane {
                 Failure::new(ChatFault::Connect { what }, Again::Backoff)
             })?;
         let malformed = |what| ChatFault::Malformed { what };
-        let Some(bytes) = bytes else {
+        let too_large = || {
             let what = format!("it has more than {ANSWER_BYTES_MAX} bytes");
-            return Err(Failure::new(malformed(what), Again::Never));
+            Failure::new(malformed(what), Again::Never)
         };
-        if !(200..300).contains(&code) {
-            return Err(self.status(code, &headers, ErrorText::read(&bytes), body));
-        }
-        answer::parse(&bytes).map_err(|unfit| match unfit {
+        let answer = match heard {
+            Heard::Stream(answer) => answer.ok_or_else(too_large)?,
+            Heard::Whole(bytes) => {
+                let bytes = bytes.ok_or_else(too_large)?;
+                if !(200..300).contains(&code) {
+                    return Err(self.status(code, &headers, ErrorText::read(&bytes), body));
+                }
+                answer::parse(&bytes).map(|mut answer| {
+                    if let Some(trim) = trim {
+                        stopped_late(&mut answer, trim);
+                    }
+                    answer
+                })
+            }
+        };
+        answer.map_err(|unfit| match unfit {
             Unfit::Garbled(what) => Failure::new(malformed(self.shown(what)), Again::Backoff),
             Unfit::Other(what) => Failure::new(malformed(self.shown(what)), Again::Never),
             Unfit::Error(text, Some(code)) => self.status(code, &headers, text, body),
@@ -260,6 +326,37 @@ impl Lane {
     fn shown(&self, text: String) -> String {
         connection::shown(text, self.endpoint.api_key.as_ref())
     }
+}
+
+/// The body of an HTTP answer; `None` where it is too large.
+enum Heard {
+    Whole(Option<Vec<u8>>),
+    Stream(Option<Result<Answer, Unfit>>),
+}
+
+fn is_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    kind.is_some_and(|kind| kind.starts_with("text/event-stream"))
+}
+
+/// Reads a stream until it ends or is to be stopped; the connection is closed then.
+async fn listen(
+    mut response: reqwest::Response,
+    trim: Trim,
+) -> Result<Option<Result<Answer, Unfit>>, reqwest::Error> {
+    let (mut stream, mut n_bytes) = (Stream::new(trim), 0);
+    while let Some(chunk) = response.chunk().await? {
+        n_bytes += chunk.len();
+        if n_bytes > ANSWER_BYTES_MAX {
+            return Ok(None);
+        }
+        match stream.read(&chunk) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(unfit) => return Ok(Some(Err(unfit))),
+        }
+    }
+    Ok(Some(stream.into_answer()))
 }
 
 /// The choices of a request, as its calls bring them.

@@ -25,6 +25,7 @@ mod load;
 mod retry;
 mod scorers;
 mod server;
+mod stream;
 
 pub use crate::{
     capabilities::{Capabilities, Support},

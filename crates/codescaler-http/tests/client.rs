@@ -7,6 +7,8 @@
 
 #[path = "client/server.rs"]
 mod server;
+#[path = "client/streams.rs"]
+mod streams;
 
 use std::{
     fmt::Write as _,
@@ -214,6 +216,8 @@ fn everything_is_sent_and_read() {
             seed: Works,
             stop: Works,
             logprobs: Works,
+            stream_options: Unknown,
+            prompt_logprobs: Unknown,
             tokens: MaxTokens,
         }"#]]
     .assert_eq(&format!("{known:#?}"));
@@ -328,6 +332,8 @@ fn what_is_known_of_an_endpoint_is_used_by_later_requests() {
             seed: Unknown,
             stop: Unknown,
             logprobs: Unknown,
+            stream_options: Unknown,
+            prompt_logprobs: Unknown,
             tokens: MaxCompletionTokens,
         }"#]]
     .assert_eq(&format!("{:#?}", client.capabilities(0)));

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use codescaler::{execution::Verdict, inputs::Input, problem::Test, score::Score, seed};
+use codescaler::{execution::Verdict, inputs::Input, problem::Test, reasoning, score::Score, seed};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -51,6 +51,9 @@ pub struct Sampling {
     pub temperature_milli: u32,
     /// Tokens that the answer may have.
     pub tokens_max: u32,
+    /// When its reasoning is stopped before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trim: Option<reasoning::Trim>,
 }
 
 /// What a program is tried on.
@@ -100,6 +103,10 @@ pub struct Reply {
     pub tokens: u64,
     /// Whether it came to an end by itself.
     pub is_whole: bool,
+    /// Why its reasoning was stopped, where it was; the program is then the one that it had come
+    /// to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trimmed: Option<reasoning::Why>,
 }
 
 impl Reply {

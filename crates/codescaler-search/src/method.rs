@@ -1,6 +1,7 @@
 //! Methods: each a pure function from what is known to questions or a choice.
 
 mod assess;
+mod atts;
 mod best_of;
 mod choose;
 mod debate;
@@ -20,6 +21,7 @@ mod resample;
 mod route;
 mod sstar;
 mod tree;
+mod trimr;
 mod vote;
 mod weibull;
 
@@ -118,6 +120,10 @@ families! {
     Learn learn "learn"
     /// Inputs and tests ahead of time (arXiv:2504.13171).
     Prepare prepare "prepare"
+    /// Reasonings that are stopped when they have said enough (arXiv:2505.17155).
+    TrimR trimr "trimr"
+    /// A small language model drafts, and a large one corrects (arXiv:2509.15148).
+    Atts atts "atts"
     /// How hard a problem is decides which method solves it (arXiv:2408.03314).
     Route route "route"
 }
@@ -190,6 +196,8 @@ pub const PRESETS: &[Preset] = presets! {
     "rebase" Tree "" "arXiv:2408.00724" "a tree of beginnings, each with as many ways on as its score deserves"
     "ets" Tree "node_cost=1;diversity=1.5" "arXiv:2502.13575" "the same, with leaves pruned so that few nodes are kept and different ways on survive"
     "learning" Learn "" "arXiv:2509.25140" "another method, and lessons for later problems (`solve --memory-round`)"
+    "trimr" TrimR "" "arXiv:2505.17155" "reasonings stopped as soon as they agree with themselves, or come to nothing"
+    "atts" Atts "" "arXiv:2509.15148" "a small language model drafts steps, and a large one writes those anew that it finds unlikely"
     "prepare" Prepare "" "arXiv:2504.13171" "no program, but inputs and tests ahead of time, for methods that ask for them later"
     "fusion" Fuse "" "arXiv:2510.00931" "one program made of the five best, kept if the reward model likes it better"
 };
@@ -320,7 +328,12 @@ impl Method {
 impl Method {
     /// Whether it goes on with answers that were begun, which not every language model does.
     pub fn continues(&self) -> bool {
-        matches!(self, Method::Qalign(_) | Method::Particles(_) | Method::Tree(_))
+        matches!(self, Method::Qalign(_) | Method::Particles(_) | Method::Tree(_) | Method::Atts(_))
+    }
+
+    /// Whether it wants a small language model beside the large one.
+    pub fn wants_drafter(&self) -> bool {
+        matches!(self, Method::Atts(_))
     }
 }
 

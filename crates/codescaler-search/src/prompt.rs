@@ -81,6 +81,24 @@ pub enum Prompt {
         /// The beginning.
         prefix: Digest,
     },
+    /// Write a step of an answer, whoever is the quicker one: the answer begins with this text, or
+    /// from scratch.
+    Step {
+        /// The beginning.
+        prefix: Option<Digest>,
+    },
+    /// Nothing is written: how likely would the end of this answer have been?
+    Weigh {
+        /// The answer.
+        text: Digest,
+        /// Where its end begins, in bytes.
+        from: usize,
+    },
+    /// Come to an end, having thought enough.
+    Finish {
+        /// What was thought.
+        said: Digest,
+    },
     /// Say what is good and what is wrong in a program.
     Critique {
         /// The program.
@@ -142,9 +160,29 @@ pub enum Role {
     Tester,
     /// Judges programs.
     Judge,
+    /// Writes what another one will look at, and sooner than that one could.
+    Drafter,
+}
+
+impl Role {
+    /// Every role.
+    pub const ALL: [Role; 4] = [Role::Generator, Role::Tester, Role::Judge, Role::Drafter];
 }
 
 impl Prompt {
+    /// Begin an answer, or go on with it.
+    pub fn go_on(prefix: Option<Digest>) -> Prompt {
+        match prefix {
+            None => Prompt::Draft { plan: None },
+            Some(prefix) => Prompt::Continue { prefix },
+        }
+    }
+
+    /// The same, for a drafter.
+    pub fn step(prefix: Option<Digest>) -> Prompt {
+        Prompt::Step { prefix }
+    }
+
     /// Who answers it.
     pub fn role(&self) -> Role {
         match self {
@@ -155,7 +193,10 @@ impl Prompt {
             | Prompt::Fuse { .. }
             | Prompt::Deepen { .. }
             | Prompt::Continue { .. }
+            | Prompt::Weigh { .. }
+            | Prompt::Finish { .. }
             | Prompt::Debate { .. } => Role::Generator,
+            Prompt::Step { .. } => Role::Drafter,
             Prompt::Inputs { .. } | Prompt::Separate { .. } | Prompt::Tests { .. } => Role::Tester,
             Prompt::Judge { .. }
             | Prompt::Assess { .. }
@@ -181,6 +222,9 @@ impl Prompt {
             Prompt::Fuse { .. } => "fuse",
             Prompt::Deepen { .. } => "deepen",
             Prompt::Continue { .. } => "continue",
+            Prompt::Step { .. } => "step",
+            Prompt::Weigh { .. } => "weigh",
+            Prompt::Finish { .. } => "finish",
             Prompt::Critique { .. } => "critique",
             Prompt::Rank { .. } => "rank",
             Prompt::Lessons { .. } => "lessons",
@@ -198,6 +242,9 @@ impl Prompt {
             | Prompt::Plan
             | Prompt::Deepen { .. }
             | Prompt::Continue { .. }
+            | Prompt::Step { .. }
+            | Prompt::Weigh { .. }
+            | Prompt::Finish { .. }
             | Prompt::Inputs { .. } => Vec::new(),
             Prompt::Debug { rounds } => rounds.clone(),
             Prompt::Separate { pair, .. } | Prompt::Judge { pair, .. } => pair.to_vec(),
@@ -231,6 +278,9 @@ impl Prompt {
             | Prompt::Debate { .. }
             | Prompt::Deepen { .. }
             | Prompt::Continue { .. }
+            | Prompt::Step { .. }
+            | Prompt::Weigh { .. }
+            | Prompt::Finish { .. }
             | Prompt::Critique { .. }
             | Prompt::Lessons { .. }
             | Prompt::Rank { .. }
@@ -244,6 +294,9 @@ impl Prompt {
         match self {
             Prompt::Deepen { said } => said,
             Prompt::Continue { prefix } => std::slice::from_ref(prefix),
+            Prompt::Step { prefix } => prefix.as_slice(),
+            Prompt::Weigh { text, .. } => std::slice::from_ref(text),
+            Prompt::Finish { said } => std::slice::from_ref(said),
             Prompt::Draft { .. }
             | Prompt::Plan
             | Prompt::Debug { .. }
@@ -266,7 +319,23 @@ impl Prompt {
     /// Whether the answer begins with the last turn of the conversation, which is the answerer's
     /// own.
     pub fn is_continued(&self) -> bool {
-        matches!(self, Prompt::Continue { .. })
+        self.begin().is_some() || matches!(self, Prompt::Weigh { .. })
+    }
+
+    /// What the answer begins with, where it was begun.
+    pub fn begin(&self) -> Option<Digest> {
+        if let Prompt::Continue { prefix } = self {
+            Some(*prefix)
+        } else if let Prompt::Step { prefix } = self {
+            *prefix
+        } else {
+            None
+        }
+    }
+
+    /// Whether its first turn is that of a draft, and what is its own comes after that.
+    fn begins_as_draft(&self) -> bool {
+        matches!(self, Prompt::Step { .. }) || !self.parts().is_empty()
     }
 }
 
@@ -335,6 +404,7 @@ const TEXTS: &[(&str, &str)] = texts![
     "debug",
     "deepen",
     "draft",
+    "finish",
     "form",
     "fuse",
     "improve",
@@ -397,7 +467,7 @@ impl Prompts {
     ) -> Result<Vec<Message>, PromptError> {
         // A conversation that goes on begins as its first turn did.
         let draft = Prompt::Draft { plan: None };
-        let first = if prompt.parts().is_empty() { prompt } else { &draft };
+        let first = if prompt.begins_as_draft() { &draft } else { prompt };
         let mut messages: Vec<Message> = Vec::new();
         let mut say = |speaker, text| messages.push(Message { speaker, text });
         if let Some(text) = &self.system {
@@ -446,6 +516,9 @@ fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
         | Prompt::Debate { .. }
         | Prompt::Deepen { .. }
         | Prompt::Continue { .. }
+        | Prompt::Step { .. }
+        | Prompt::Weigh { .. }
+        | Prompt::Finish { .. }
         | Prompt::Critique { .. }
         | Prompt::Trace { .. } => (None, "", &[][..], 0, false),
     };

@@ -159,38 +159,6 @@ pub(crate) fn ranked(text: &str, n: usize) -> Vec<usize> {
     order
 }
 
-/// Words with which a thought turns away from the one before it.
-const TURNS: [&str; 11] = [
-    "wait",
-    "but wait",
-    "hmm",
-    "alternatively",
-    "actually,",
-    "no,",
-    "scratch that",
-    "on second thought",
-    "let me try another",
-    "let me reconsider",
-    "another approach",
-];
-
-/// The failed-step fraction of a reasoning: steps from which the next one turns away, of all steps.
-/// `None` for a reasoning without steps.
-///
-/// Feng et al., *What Characterizes Effective Reasoning?* (arXiv:2509.19284), let a language model
-/// draw the graph of a reasoning and take the share of its nodes in abandoned branches. Here a
-/// step is a paragraph, and it fails when the next one begins with a turn.
-pub(crate) fn failed_steps(reasoning: &str) -> Option<f64> {
-    let steps: Vec<&str> =
-        reasoning.split("\n\n").map(str::trim).filter(|step| !step.is_empty()).collect();
-    let turns = |step: &&&str| {
-        let begin: String = step.chars().take(24).collect::<String>().to_lowercase();
-        TURNS.iter().any(|turn| begin.starts_with(turn))
-    };
-    let failed = steps.iter().skip(1).filter(turns).count();
-    (!steps.is_empty()).then(|| failed as f64 / steps.len() as f64)
-}
-
 /// The word after the last `Answer:`, in small letters, without marks around it.
 fn answer(text: &str) -> Option<String> {
     let lower = text.to_lowercase();
@@ -257,18 +225,5 @@ mod tests_of_replies {
         assert_eq!(ranked("Answer: 2 > 3 > 1", 3), [1, 2, 0]);
         assert_eq!(ranked("Answer: **[3] > [3] > 9**\n2", 3), [2, 0, 1]);
         assert_eq!(ranked("all alike", 2), [0, 1]);
-    }
-
-    #[test]
-    fn failed_steps_are_counted() {
-        for (reasoning, expected) in [
-            ("", None),
-            ("Sort them.", Some(0.0)),
-            ("Sort them.\n\nThen scan.", Some(0.0)),
-            ("Sort them.\n\nWait, ties.\n\n\n\nCount them.\n\nHmm, no.", Some(0.5)),
-            ("Wait for input.\n\nAlternatively, scan.", Some(0.5)),
-        ] {
-            assert_eq!(failed_steps(reasoning), expected, "{reasoning:?}");
-        }
     }
 }

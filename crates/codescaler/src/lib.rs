@@ -12,6 +12,7 @@ pub mod check;
 pub mod problem;
 pub mod example;
 pub mod prompt;
+pub mod reasoning;
 pub mod candidate;
 pub mod execution;
 pub mod score;

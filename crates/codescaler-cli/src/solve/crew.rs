@@ -1,6 +1,7 @@
 //! Everybody who answers questions, and the loop that keeps them busy.
 
 use std::{
+    borrow::Cow,
     collections::BTreeMap,
     sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
     thread,
@@ -8,7 +9,12 @@ use std::{
 };
 
 use codescaler::{
-    candidate::Candidate, execution::Fault, problem::Problem, score::Score, seed::derive,
+    candidate::Candidate,
+    execution::Fault,
+    problem::Problem,
+    reasoning::{Stop, Watch},
+    score::Score,
+    seed::derive,
 };
 use codescaler_extract::Policy;
 use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish};
@@ -213,7 +219,7 @@ impl Shift<'_, '_> {
 
     fn free(&self, to_score: usize) -> Vec<Worker> {
         let mut free = Vec::new();
-        for role in [Role::Generator, Role::Tester, Role::Judge] {
+        for role in Role::ALL {
             let busy = self.busy.by_role.get(&role).copied().unwrap_or(0);
             if busy < self.crew.writers.in_flight_max(role) {
                 free.push(Worker::LanguageModel(role));
@@ -252,12 +258,19 @@ impl Shift<'_, '_> {
             },
             content: message.text,
         });
+        let weigh = if let Prompt::Weigh { text, from } = chat.prompt {
+            Some(engine.known(problem).text(text).len() - from)
+        } else {
+            None
+        };
         let request = ChatRequest {
             temperature: Some(f64::from(chat.sampling.temperature_milli) / 1000.0),
             tokens_max: Some(chat.sampling.tokens_max),
             seed: Some(self.crew.seed_of(task, chat)),
-            logprobs: true,
+            logprobs: weigh.is_none(),
             continues: chat.prompt.is_continued(),
+            trim: chat.sampling.trim,
+            weigh,
             ..ChatRequest::new(messages.collect())
         };
         if let Some(asked) = self.crew.writers.asked() {
@@ -265,7 +278,9 @@ impl Shift<'_, '_> {
             match &asked.voice {
                 Voice::Endpoints(_) => {
                     let which = asked.which(role, chat.index);
-                    let to = (which, asked.choices_max(which));
+                    // A stream is read alone.
+                    let alone = chat.sampling.trim.is_some();
+                    let to = (which, if alone { 1 } else { asked.choices_max(which) });
                     self.letters.add(to, (ticket, problem), chat, request);
                 }
                 // Who does not listen any more has said so with an event.
@@ -376,11 +391,10 @@ impl FrontDesk<'_, '_> {
             Question::Score { .. } => (None, "score".to_owned()),
         };
         let begin = match question {
-            Question::Chat(Chat { prompt: Prompt::Continue { prefix }, .. }) => {
-                known.text(*prefix).to_owned()
-            }
-            Question::Chat(_) | Question::Run { .. } | Question::Score { .. } => String::new(),
+            Question::Chat(chat) => chat.prompt.begin().map(|begin| known.text(begin).to_owned()),
+            Question::Run { .. } | Question::Score { .. } => None,
         };
+        let begin = begin.unwrap_or_default();
         let problem = task.problem().clone();
         let words = format!("{}: {words}", problem.id);
         let key = self.crew.key(task, known, question);
@@ -472,11 +486,7 @@ impl Crew<'_> {
         let index = chat.index.to_string();
         let mut parts = vec![task.problem().id.as_str(), chat.prompt.name(), &index];
         // Steps of one answer are drawn independently.
-        let prefix = if let Prompt::Continue { prefix } = &chat.prompt {
-            Some(prefix.to_string())
-        } else {
-            None
-        };
+        let prefix = chat.prompt.begin().map(|prefix| prefix.to_string());
         parts.extend(prefix.as_deref());
         derive(self.seed, &parts) & 0x7fff_ffff
     }
@@ -495,21 +505,38 @@ impl Crew<'_> {
         let Some(candidate) = own.get(chat.index as usize) else {
             return refused("there are no more recorded completions".to_owned());
         };
-        let program = program_of(candidate, task.problem(), self.policy).ok();
-        let text = candidate.completion.clone().unwrap_or_default();
-        let tokens = candidate.tokens.map_or(text.len() as u64 / 4, u64::from);
+        let mut text = candidate.completion.clone().unwrap_or_default();
+        let mut tokens = candidate.tokens.map_or(text.len() as u64 / 4, u64::from);
+        let stop = chat.sampling.trim.and_then(|trim| Watch::new(trim).read(&text));
+        let program = match &stop {
+            None => program_of(candidate, task.problem(), self.policy).ok().map(Cow::into_owned),
+            Some(stop) => {
+                tokens = tokens * stop.at as u64 / text.len() as u64;
+                text.truncate(stop.at);
+                self.concluded(task.problem(), stop)
+            }
+        };
         let reply = Reply {
-            program: program.map(std::borrow::Cow::into_owned),
-            beginning: None,
-            reasoning: None,
-            logprob_sum: candidate.logprob_sum,
-            logprob_tokens: 0,
-            is_whole: true,
+            logprob_sum: candidate.logprob_sum.filter(|_| stop.is_none()),
+            is_whole: stop.is_none(),
+            trimmed: stop.map(|stop| stop.why),
+            program,
             tokens,
             text,
+            ..Reply::default()
         };
         let cost = Cost { samples: 1, tokens_out: tokens, ..Cost::default() };
         (Answer::Reply(reply.into()), cost)
+    }
+
+    fn program_in(&self, problem: &Problem, completion: String) -> Option<String> {
+        let candidate = bare(problem, Some(completion), None);
+        program_of(&candidate, problem, self.policy).ok().map(Cow::into_owned)
+    }
+
+    /// The program that a reasoning had come to.
+    fn concluded(&self, problem: &Problem, stop: &Stop) -> Option<String> {
+        self.program_in(problem, format!("```\n{}```\n", stop.code.as_ref()?))
     }
 
     /// What an endpoint's answer says.
@@ -531,10 +558,14 @@ impl Crew<'_> {
         let choice = reply.choices.swap_remove(0);
         let text = format!("{begin}{}", choice.text);
         let is_whole = choice.finish == Finish::Stop;
-        let candidate = bare(problem, Some(text.clone()), None);
-        let program = program_of(&candidate, problem, self.policy).ok();
+        let program = match &choice.trimmed {
+            None => self.program_in(problem, text.clone()),
+            Some(stop) => self.concluded(problem, stop),
+        };
+        let is_whole = is_whole && choice.trimmed.is_none();
         let reply = Reply {
-            program: program.map(std::borrow::Cow::into_owned),
+            program,
+            trimmed: choice.trimmed.map(|stop| stop.why),
             beginning: if is_whole { None } else { beginning_of(&text, problem.language) },
             reasoning: choice.reasoning,
             logprob_sum: choice.logprob_sum,

@@ -11,7 +11,7 @@ use clap::Args;
 use codescaler::{candidate::Candidate, seed::derive};
 use codescaler_http::{ApiKey, Client, Endpoint};
 use codescaler_nn::Policy;
-use codescaler_search::{Cost, Role};
+use codescaler_search::{Cost, Method, Role};
 use serde::Deserialize;
 
 use crate::{
@@ -43,7 +43,7 @@ pub(crate) struct EndpointOptions {
     #[arg(long, requires = "endpoint")]
     continues: bool,
     /// A TOML file with several endpoints, each for a role: `[[generator]]`, `[[tester]]`,
-    /// `[[judge]]`, with the keys `base_url`, `language_model`, `api_key_env`, `in_flight_max`,
+    /// `[[judge]]`, `[[drafter]]` (the small language model of atts), with the keys `base_url`, `language_model`, `api_key_env`, `in_flight_max`,
     /// `requests_per_minute_max`, `choices_max`, `usd_per_million_in`, `usd_per_million_out`,
     /// `continues`, `extra`.
     #[arg(long, conflicts_with = "endpoint")]
@@ -65,6 +65,8 @@ struct File {
     tester: Vec<One>,
     #[serde(default)]
     judge: Vec<One>,
+    #[serde(default)]
+    drafter: Vec<One>,
 }
 
 #[derive(Clone, Deserialize)]
@@ -113,8 +115,12 @@ pub(super) struct Asked {
     pub(super) voice: Voice,
     /// What answers are kept under, by language model.
     names: Vec<String>,
+    /// Where each is asked; nothing for a decoder that is run here.
+    urls: Vec<String>,
     prices: Vec<Price>,
-    by_role: [Vec<usize>; 3],
+    by_role: [Vec<usize>; 4],
+    /// Whether there is a small language model beside the large one.
+    has_drafter: bool,
     in_flight_max: Vec<usize>,
     choices_max: Vec<usize>,
     /// Whether each goes on with an answer that was begun.
@@ -155,6 +161,7 @@ fn place(role: Role) -> usize {
         Role::Generator => 0,
         Role::Tester => 1,
         Role::Judge => 2,
+        Role::Drafter => 3,
     }
 }
 
@@ -175,20 +182,31 @@ impl Writers<'_> {
         self.asked().map_or(usize::MAX, of)
     }
 
-    /// Whether those that write programs go on with what was begun.
+    /// Whether there are those whom a method asks, and those that write programs go on with what
+    /// was begun where it wants that.
     ///
     /// # Errors
-    /// Who does not, and what to do.
-    pub(super) fn expect_continuing(&self, method: &str) -> Result<(), Failure> {
+    /// Who is missing or does not, and what to do.
+    pub(super) fn expect_for(&self, method: &Method) -> Result<(), String> {
+        if method.wants_drafter() && !self.asked().is_some_and(|asked| asked.has_drafter) {
+            return Err(format!(
+                "{method} has a small language model draft what a large one corrects: name both \
+                 in --endpoints, as [[drafter]] and [[generator]]"
+            ));
+        }
+        if !method.continues() {
+            return Ok(());
+        }
         let fail = |who: &str| {
-            Failure::input(format!(
+            format!(
                 "{method} goes on with answers that were begun, which {who}: give a decoder's \
                  directory as --language-model, or an endpoint that can (vLLM, SGLang) with \
                  --continues, or `continues = true` in --endpoints"
-            ))
+            )
         };
         let Some(asked) = self.asked() else { return Err(fail("recorded completions cannot")) };
-        let cannot = asked.by_role[place(Role::Generator)].iter().find(|&&at| !asked.continues[at]);
+        let writers = [Role::Generator, Role::Drafter].map(|role| &asked.by_role[place(role)]);
+        let cannot = writers.into_iter().flatten().find(|&&at| !asked.continues[at]);
         cannot.map_or(Ok(()), |&at| Err(fail(&format!("{} is not said to", asked.names[at]))))
     }
 
@@ -215,6 +233,11 @@ impl Asked {
         &self.names
     }
 
+    /// Where a language model is asked.
+    pub(super) fn url(&self, which: usize) -> &str {
+        &self.urls[which]
+    }
+
     /// What answers of a language model are kept under.
     pub(super) fn name(&self, which: usize) -> &str {
         &self.names[which]
@@ -231,6 +254,21 @@ impl Asked {
 }
 
 impl EndpointOptions {
+    /// Endpoints and nothing else: one with its language model, or a file of them.
+    pub(super) fn only(
+        (endpoint, language_model): (Option<String>, Option<String>),
+        endpoints: Option<PathBuf>,
+    ) -> EndpointOptions {
+        EndpointOptions {
+            endpoint,
+            language_model,
+            endpoints,
+            in_flight_max: 1,
+            choices_max: 1,
+            ..EndpointOptions::default()
+        }
+    }
+
     pub(super) fn open<'a>(&self, problems: &'a Problems) -> Result<Writers<'a>, Failure> {
         if let Some(path) = &self.candidates {
             let mut recorded: BTreeMap<&str, Vec<Candidate>> = BTreeMap::new();
@@ -260,9 +298,10 @@ impl EndpointOptions {
             return decoder(Path::new(dir));
         }
         let file = self.file()?;
-        let groups = [file.generator, file.tester, file.judge];
+        let has_drafter = !file.drafter.is_empty();
+        let groups = [file.generator, file.tester, file.judge, file.drafter];
         let mut all: Vec<One> = Vec::new();
-        let mut by_role: [Vec<usize>; 3] = Default::default();
+        let mut by_role: [Vec<usize>; 4] = Default::default();
         for (role, group) in by_role.iter_mut().zip(groups) {
             role.extend(all.len()..all.len() + group.len());
             all.extend(group);
@@ -282,11 +321,13 @@ impl EndpointOptions {
         Ok(Asked {
             voice: Voice::Endpoints(client),
             names: all.iter().map(|one| one.language_model.clone()).collect(),
+            urls: all.iter().map(|one| one.base_url.clone()).collect(),
             prices: all.iter().map(price).collect(),
             in_flight_max: all.iter().map(|one| one.in_flight_max).collect(),
             choices_max: all.iter().map(|one| one.choices_max).collect(),
             continues: all.iter().map(|one| one.continues).collect(),
             by_role,
+            has_drafter,
         })
     }
 
@@ -323,7 +364,12 @@ impl EndpointOptions {
             continues: self.continues,
             extra: serde_json::Map::new(),
         };
-        Ok(File { generator: vec![one], tester: Vec::new(), judge: Vec::new() })
+        Ok(File {
+            generator: vec![one],
+            tester: Vec::new(),
+            judge: Vec::new(),
+            drafter: Vec::new(),
+        })
     }
 }
 
@@ -340,8 +386,10 @@ fn decoder(dir: &Path) -> Result<Asked, Failure> {
     Ok(Asked {
         voice: Voice::Decoder(Box::new(policy)),
         names: vec![hasher.finalize().to_hex()[..32].to_owned()],
+        urls: vec![String::new()],
         prices: vec![Price::default()],
-        by_role: [vec![0], vec![0], vec![0]],
+        by_role: Role::ALL.map(|_| vec![0]),
+        has_drafter: false,
         in_flight_max: vec![1],
         choices_max: vec![1],
         continues: vec![true],

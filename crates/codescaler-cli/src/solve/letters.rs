@@ -134,7 +134,7 @@ mod tests {
 
     fn choice(text: &str, tokens: Option<u32>) -> Choice {
         let (text, finish) = (text.to_owned(), Finish::Stop);
-        Choice { text, reasoning: None, finish, logprob_sum: None, tokens }
+        Choice { text, reasoning: None, finish, logprob_sum: None, tokens, trimmed: None }
     }
 
     /// Texts with tokens read and written; `-` where there is none.

@@ -106,6 +106,10 @@ impl Proxy {
             self.seat(writers);
             return Err(ChatFailure::Request(text));
         }
+        if let Err(text) = writers.expect_for(&method) {
+            self.seat(writers);
+            return Err(ChatFailure::Request(text));
+        }
         let crew = Crew {
             writers: &writers,
             sandbox: &self.sandbox,

@@ -11,6 +11,7 @@ use codescaler::{
     execution::Fault,
     inputs::Input,
     problem::{Problem, Test},
+    reasoning::{Stop, Watch},
     record::Extra,
 };
 use codescaler_http::{ChatError, ChatFault, ChatRequest, Choice, Client, Finish, Reply, Usage};
@@ -193,9 +194,17 @@ fn written(policy: &Policy, request: &ChatRequest) -> Result<Reply, ChatError> {
             },
         }
     };
-    let mut samples =
-        policy.generate(&asked, &mut |_, _| ControlFlow::Continue(())).map_err(fail)?;
-    let sample = samples.swap_remove(0);
+    let (mut watch, mut stop) = (request.trim.map(Watch::new), None);
+    let mut samples = policy
+        .generate(&asked, &mut |_, piece| {
+            stop = watch.as_mut().and_then(|watch| watch.read(piece));
+            if stop.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })
+        .map_err(fail)?;
+    let mut sample = samples.swap_remove(0);
+    if let Some(Stop { at, .. }) = &stop {
+        sample.text.truncate(*at);
+    }
     let n_bytes: usize = messages.iter().map(|message| message.content.len()).sum();
     Ok(Reply {
         usage: Usage {
@@ -213,6 +222,7 @@ fn written(policy: &Policy, request: &ChatRequest) -> Result<Reply, ChatError> {
             },
             reasoning: None,
             text: sample.text,
+            trimmed: stop,
         }],
         shortfall: None,
         attempts: 1,

@@ -8,6 +8,7 @@ mod bad_input;
 mod bench;
 mod curate;
 mod decoder;
+mod endpoints;
 mod exchange;
 mod kill;
 mod lab;

@@ -24,11 +24,11 @@ pub(crate) mod server;
 const DRAFTS: [&str; 3] = ["n + 1", "2 * n", "n"];
 const DEBUGGED: &str = "n * n + 1";
 
-fn program(expression: &str) -> String {
+pub(crate) fn program(expression: &str) -> String {
     format!("```python\ndef f(n):\n    return {expression}\n```")
 }
 
-fn completion(text: &str) -> String {
+pub(crate) fn completion(text: &str) -> String {
     let usage = json!({"prompt_tokens": 100, "completion_tokens": 10});
     let message = json!({"role": "assistant", "content": text});
     json!({"choices": [{"index": 0, "message": message, "finish_reason": "stop"}], "usage": usage})
@@ -71,7 +71,7 @@ fn language_model() -> Step {
     }))
 }
 
-fn write_problem(folder: &Path) {
+pub(crate) fn write_problem(folder: &Path) {
     let test = |n: i64| format!("{{\"args\":[{n}],\"expected\":{}}}", 2 * n);
     let problems = format!(
         "{{\"format\":\"codescaler/problems\",\"version\":1}}\n{{\"id\":\"double\",\"statement\":\
@@ -92,7 +92,7 @@ fn solve(server: &Server, options: &str) -> String {
 }
 
 /// What was said, without what the machine decides.
-fn said(folder: &Path, server: &Server, options: &str) -> String {
+pub(crate) fn said(folder: &Path, server: &Server, options: &str) -> String {
     let text = transcript(folder, &solve(server, options)).replace(&server.base_url, "URL");
     let mut said = String::new();
     for line in text.lines().filter(|line| !line.starts_with("sandbox: ")) {

@@ -26,14 +26,21 @@ pub(super) fn grown(
     sampling: Sampling,
     index: u32,
 ) -> Asked<Growth> {
+    grown_by(ask, growth, Prompt::go_on, sampling, index)
+}
+
+/// As [`grown`], by whom `prompt` of the text so far asks.
+pub(super) fn grown_by(
+    ask: &mut Ask<'_>,
+    growth: &Growth,
+    prompt: fn(Option<Digest>) -> Prompt,
+    sampling: Sampling,
+    index: u32,
+) -> Asked<Growth> {
     if growth.has_ended {
         return Ok(growth.clone());
     }
-    let prompt = match growth.text {
-        None => Prompt::Draft { plan: None },
-        Some(prefix) => Prompt::Continue { prefix },
-    };
-    let Some(reply) = ask.chat(&prompt, sampling, index)? else {
+    let Some(reply) = ask.chat(&prompt(growth.text), sampling, index)? else {
         return Ok(Growth { has_ended: true, program: None, ..growth.clone() });
     };
     let program = if reply.is_whole { &reply.program } else { &reply.beginning };

@@ -139,7 +139,7 @@ impl From<Temperatures> for String {
 
 /// How language models draw, as methods' parameters say it.
 pub(super) fn sampling(temperature: Temperature, tokens_max: Count) -> Sampling {
-    Sampling { temperature_milli: temperature.milli, tokens_max: tokens_max.get() }
+    Sampling { temperature_milli: temperature.milli, tokens_max: tokens_max.get(), trim: None }
 }
 
 /// The program of a sample of `prompt`.

@@ -6,6 +6,7 @@
 //! verifier thinks of those; here a few samples tell, which the method then goes on with. Which
 //! method serves which bin is learnt on recorded programs (`codescaler eval router`).
 
+use codescaler::reasoning::failed_steps;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
@@ -16,10 +17,7 @@ use super::{
         program_of, replies, rows, sampling, verdicts,
     },
 };
-use crate::{
-    ask::{Ask, Asked, Cases, Reply, all},
-    reply::failed_steps,
-};
+use crate::ask::{Ask, Asked, Cases, Reply, all};
 
 /// The router.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

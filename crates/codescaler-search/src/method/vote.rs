@@ -9,7 +9,10 @@
 //! log-probability of a token: that of a whole program is zero for all practical purposes. For
 //! code, "the same answer" is the same behaviour on inputs.
 
-use codescaler::evidence::{Table, answered};
+use codescaler::{
+    evidence::{Table, answered},
+    reasoning::failed_steps,
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -20,10 +23,7 @@ use super::{
     },
     weibull,
 };
-use crate::{
-    ask::{Ask, Asked, Digest, Reply},
-    reply::failed_steps,
-};
+use crate::ask::{Ask, Asked, Digest, Reply};
 
 /// A weighted vote.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! What each method asks and chooses.
 
+use codescaler::reasoning::Why;
 use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
@@ -324,6 +325,56 @@ fn deepening_and_routing() {
         &untested,
         &expect![
             "0 | draft 8, score 3 | no visible tests; ease unknown: codescaler_run:n=8;temperature=0.7"
+        ],
+    );
+}
+
+#[test]
+fn reasonings_are_stopped() {
+    let world = World {
+        trimmed: |program| match program {
+            0 | 6 => Some(Why::Agreed),
+            5 => Some(Why::GaveUp),
+            7 => Some(Why::Loops),
+            _ => None,
+        },
+        debugged: |program| program & 6,
+        ..World::new(&[6, 5, 7, 3], 1)
+    };
+    check(
+        "trimr:n=4;rule=public_filter",
+        &world,
+        &expect![
+            "6 | draft 4, finish 2, run visible 3 | of 4 reasonings 3 were stopped: 1 agreed with themselves, 1 came to nothing, 1 went round in circles"
+        ],
+    );
+}
+
+#[test]
+fn steps_are_drafted_and_written_anew() {
+    let surprise = |program: u32| Some(-f64::from(program.count_ones()) - 0.1);
+    let drafts = World { logprob: surprise, large: |_| 0, ..World::new(&[1, 0, 12, 0], 1) };
+    let method = "atts:n=4;calibration=9;calibration_tokens=2;step_tokens=2";
+    check(
+        method,
+        &drafts,
+        &expect![
+            "0 | continue 1, draft 1, run visible 1, score 1, step 25, weigh 6 | of 16 steps, 2 were written anew"
+        ],
+    );
+    check(
+        &format!("{method};appended=true"),
+        &drafts,
+        &expect![
+            "0 | continue 2, run visible 3, score 3, step 23, weigh 9 | of 14 steps, 2 were written anew"
+        ],
+    );
+    let mute = World { logprob: |_| None, ..drafts };
+    check(
+        method,
+        &mute,
+        &expect![
+            "0 | run visible 3, score 3, step 25, weigh 11 | of 16 steps, 0 were written anew; nobody said how likely 16 steps are (vLLM does, by prompt_logprobs)"
         ],
     );
 }

@@ -9,6 +9,7 @@ use codescaler::{
     inputs::Input,
     language::Language,
     problem::{Entry, Limits, Meta, Problem, Test, Tests},
+    reasoning::Why,
     record::Extra,
     score::Score,
     seed::{Rng, digest},
@@ -37,6 +38,10 @@ pub(super) struct World {
     pub blind: Vec<i64>,
     /// The mean log-probability of a token of a program.
     pub logprob: fn(u32) -> Option<f64>,
+    /// What the large language model writes where the small one would have written this.
+    pub large: fn(u32) -> u32,
+    /// Why a draft's reasoning is stopped, where it may be.
+    pub trimmed: fn(u32) -> Option<Why>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -103,6 +108,8 @@ impl World {
             judge: Judge::Perfect,
             blind: (0..INPUTS).collect(),
             logprob: |_| None,
+            large: |program| program,
+            trimmed: |_| None,
         }
     }
 
@@ -173,6 +180,27 @@ impl World {
         }
     }
 
+    /// What comes behind what was written before.
+    fn go_on(&self, known: &Known, Chat { prompt, sampling, index }: &Chat) -> Reply {
+        let drafted = self.drafts[*index as usize % self.drafts.len()].unwrap_or(0);
+        let tokens_max = sampling.tokens_max;
+        if let Prompt::Finish { said } = prompt {
+            return self.program(Some((self.debugged)(read(known.text(*said)))));
+        }
+        if let Prompt::Weigh { text, from } = prompt {
+            // Mistakes are unlikely.
+            let end = &known.text(*text)[*from..];
+            let logprob_sum = (self.logprob)(read(end)).map(|mean| 10.0 * mean);
+            return Reply { logprob_sum, tokens: 10, ..Reply::default() };
+        }
+        let prefix = prompt.begin().map_or("", |prefix| known.text(prefix));
+        let is_small = matches!(prompt, Prompt::Step { .. });
+        let program = if is_small { drafted } else { (self.large)(drafted) };
+        let done = prefix.lines().count();
+        let rest: String = bits(program).split_inclusive('\n').skip(done).collect();
+        self.cut(format!("{prefix}{rest}"), done, tokens_max)
+    }
+
     /// What a language model writes.
     fn write(&self, known: &Known, chat: &Chat) -> Reply {
         let Chat { prompt, sampling, index } = chat;
@@ -183,22 +211,21 @@ impl World {
         let drafted = || self.drafts[*index as usize % self.drafts.len()];
         match prompt {
             Prompt::Draft { .. } => match drafted() {
-                Some(k) => answer(bits(k), 0),
+                Some(k) if sampling.trim.is_some() && (self.trimmed)(k).is_some() => {
+                    let why = (self.trimmed)(k);
+                    Reply { trimmed: why, text: bits(k), is_whole: false, ..program(Some(k)) }
+                }
+                Some(k) => answer(bits((self.large)(k)), 0),
                 None => said(String::new()),
             },
             Prompt::Deepen { said: parts } => {
                 let so_far = parts.last().map_or("", |part| known.text(*part));
                 answer(bits((self.debugged)(read(so_far))), 0)
             }
-            // Goes on with what the draft of this number would have been.
-            Prompt::Continue { prefix } => {
-                let prefix = known.text(*prefix);
-                let rest: String = bits(drafted().unwrap_or(0))
-                    .split_inclusive('\n')
-                    .skip(prefix.lines().count())
-                    .collect();
-                answer(format!("{prefix}{rest}"), prefix.lines().count())
-            }
+            Prompt::Finish { .. }
+            | Prompt::Continue { .. }
+            | Prompt::Step { .. }
+            | Prompt::Weigh { .. } => self.go_on(known, chat),
             Prompt::Lessons { program, .. } => {
                 said(format!("[{0:?}, {0:?}, 7]", format!("{} was chosen", number(*program))))
             }
@@ -289,10 +316,11 @@ impl Desk for Fresh {
     }
 }
 
-pub(super) const WORKERS: [Worker; 5] = [
+pub(super) const WORKERS: [Worker; 6] = [
     Worker::LanguageModel(Role::Generator),
     Worker::LanguageModel(Role::Tester),
     Worker::LanguageModel(Role::Judge),
+    Worker::LanguageModel(Role::Drafter),
     Worker::Sandbox,
     Worker::RewardModel,
 ];
