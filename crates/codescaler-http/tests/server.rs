@@ -4,6 +4,8 @@
 mod abuse;
 #[path = "server/scripted.rs"]
 mod scripted;
+#[path = "server/tls.rs"]
+mod tls;
 #[path = "server/wire.rs"]
 mod wire;
 #[path = "server/world.rs"]

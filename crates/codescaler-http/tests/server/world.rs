@@ -1,7 +1,7 @@
 //! A running server, and a client that says exactly what it is told to say.
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{Read, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{
         Arc,
@@ -38,20 +38,29 @@ impl Answer {
     }
 }
 
+/// A port of this machine, open to all, at a time that never changes.
+pub(crate) fn options() -> ServerOptions {
+    ServerOptions {
+        bind: SocketAddr::from(([127, 0, 0, 1], 0)),
+        token: None,
+        tls: None,
+        bounds: ServerBounds::default(),
+        clock: || 1_780_000_000,
+    }
+}
+
 impl World {
     pub(crate) fn new() -> World {
         World::of(Scripted::default(), ServerBounds::default(), None)
     }
 
     pub(crate) fn of(backend: Scripted, bounds: ServerBounds, token: Option<&str>) -> World {
+        let token = token.map(|token| codescaler_http::ApiKey::new(token.to_owned()));
+        World::start(backend, ServerOptions { token, bounds, ..options() })
+    }
+
+    pub(crate) fn start(backend: Scripted, options: ServerOptions) -> World {
         let backend = Arc::new(backend);
-        let options = ServerOptions {
-            bind: SocketAddr::from(([127, 0, 0, 1], 0)),
-            token: token.map(|token| codescaler_http::ApiKey::new(token.to_owned())),
-            tls: None,
-            bounds,
-            clock: || 1_780_000_000,
-        };
         let server = Server::bind(options, Arc::clone(&backend) as _).expect("a port is free");
         let address = server.address();
         let stop = Arc::new(AtomicBool::new(false));
@@ -117,7 +126,7 @@ impl Drop for World {
 }
 
 /// Reads an answer until the connection is closed.
-pub(crate) fn read(stream: &mut TcpStream) -> Answer {
+pub(crate) fn read(stream: &mut impl Read) -> Answer {
     let mut bytes = Vec::new();
     // A reset after the answer is the server's right when it did not want the rest.
     let _ = stream.read_to_end(&mut bytes);
