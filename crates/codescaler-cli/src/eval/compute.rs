@@ -8,7 +8,7 @@ use codescaler::{
     law::{
         Curve,
         compute::{Answer, Split, affordable, best_verified, exponents, self_consistency},
-        kinetics::{Load, Shape, cost, scoring_cost},
+        kinetics::{Load, Shape, Sparse, Teraflops, cost, scoring_cost, sparse_cost},
     },
     metric::{Estimate, LeftOut, Measured, mean, paired_difference, pass_at_k_of},
     seed::derive,
@@ -31,7 +31,8 @@ use crate::{
 /// a generated verification --verification-lambda; a budget B pays for B / (1 + λ V) samples. Votes
 /// are by behaviour: outputs in --executions of inputs, or of visible tests run to the end. With
 /// --decoder (a Hugging Face config.json) the cost in eFLOPs (Kinetics) is told, and with --reader
-/// that of scoring, from which λ follows.
+/// that of scoring, from which λ follows. --attention-budget tells what the same samples cost under
+/// sparse attention.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -47,7 +48,8 @@ pub(crate) struct Options {
     /// What scoring a program costs, in samples.
     #[arg(long, default_value_t = 0.2)]
     lambda: f64,
-    /// Scores by one generated verification of every candidate, P(right); again for each repeat.
+    /// A file of scores from 0 to 1: what one generated verification of every candidate says, P(right);
+    /// again for each repeat.
     #[arg(long)]
     verifications: Vec<PathBuf>,
     /// What a generated verification costs, in samples.
@@ -68,6 +70,13 @@ pub(crate) struct Options {
     /// Tokens of the program in a sample, which the reward model reads.
     #[arg(long, default_value_t = 300.0)]
     program_tokens: f64,
+    /// Keys that a token attends to at most, where attention is sparse.
+    #[arg(long, requires = "decoder")]
+    attention_budget: Option<f64>,
+    /// Keys of a block, where sparse attention chooses blocks: choosing costs a key for each of
+    /// them. Without it choosing is free, and the cost is the least that is possible.
+    #[arg(long, requires = "attention_budget")]
+    attention_block: Option<f64>,
 }
 
 /// A method, and its cell for each budget; a budget that pays for no sample has none.
@@ -97,6 +106,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let problems = Problems::read(&options.pool.evidence.problems)?;
     let (groups, described) =
         options.pool.read_with(terminal, &problems, &options.verifications)?;
+    check_verifications(&groups, options)?;
     terminal.print(&described);
     let methods = methods(&groups, options, &budgets);
     terminal.print(&format!("\n{}", show(&methods, &budgets)));
@@ -116,6 +126,30 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         figures["kinetics"] = kinetics(terminal, options, (decoder, &budgets))?;
     }
     options.pool.finish(terminal, "compute", figures)
+}
+
+/// Verifications say P(right): a mean of anything else, such as raw scores, would not be theirs.
+fn check_verifications(groups: &Groups<'_>, options: &Options) -> Result<(), Failure> {
+    let first = options.pool.scorers().len();
+    for (at, path) in options.verifications.iter().enumerate() {
+        let members = groups.list.iter().flat_map(|group| {
+            group
+                .members
+                .iter()
+                .map(|member| (&group.problem.id, member.index, member.scores[first + at]))
+        });
+        for (problem, index, score) in members {
+            let Some(score) = score else { continue };
+            if !(0.0..=1.0).contains(&score.get()) {
+                return Err(Failure::input(format!(
+                    "{}: {} for candidate {index} of {problem:?} is no probability of being right",
+                    path.display(),
+                    score.get()
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The candidates of a problem with one column of scores, or the columns of all verifications.
@@ -300,29 +334,64 @@ fn kinetics(
 ) -> Result<Json, Failure> {
     let shape = read_shape(decoder)?;
     let reader = options.reader.as_deref().map(read_shape).transpose()?;
+    let sparse = sparse(options)?;
     let load =
         |trials: f64| Load { trials, prompt: options.prompt_tokens, output: options.output_tokens };
-    let one = cost(&shape, &load(1.0)).total();
     let scoring = |n: u64| {
         let programs = vec![options.program_tokens; usize::try_from(n).unwrap_or(0)];
         reader.map(|reader| scoring_cost(&reader, options.prompt_tokens, &programs).total())
     };
-    let mut rows = Vec::new();
-    let mut found = Vec::new();
-    for &n in budgets {
-        let spent = cost(&shape, &load(n as f64));
-        let scored = scoring(n);
-        rows.push(vec![
+    let dense = |trials: f64| cost(&shape, &load(trials));
+    terminal.print(&format!("\n{}", costs(&dense, &scoring, budgets)));
+    if let Some(sparse) = &sparse {
+        let few = |trials: f64| sparse_cost(&shape, &load(trials), sparse);
+        let choosing = sparse.block.map_or_else(
+            || "choosing them is free".to_owned(),
+            |block| format!("chosen in blocks of {block}"),
+        );
+        let keys = sparse.budget;
+        terminal.print(&format!("\nthe same with attention to {keys} keys at most, {choosing}:"));
+        terminal.print(&costs(&few, &scoring, budgets));
+    }
+    let found = |&n: &u64| {
+        let few = sparse.map(|sparse| sparse_cost(&shape, &load(n as f64), &sparse));
+        json!({"samples": n, "cost": dense(n as f64), "sparse": few, "scoring": scoring(n)})
+    };
+    let found: Vec<Json> = budgets.iter().map(found).collect();
+    Ok(json!({"decoder": shape, "reader": reader, "attention": sparse, "costs": found}))
+}
+
+fn sparse(options: &Options) -> Result<Option<Sparse>, Failure> {
+    let Some(budget) = options.attention_budget else { return Ok(None) };
+    let block = options.attention_block;
+    if !(budget.is_finite() && budget >= 1.0) {
+        return Err(Failure::input("--attention-budget is a number of keys from 1 on"));
+    }
+    if block.is_some_and(|block| !(1.0..=budget).contains(&block)) {
+        return Err(Failure::input("--attention-block is a number of keys from 1 to the budget"));
+    }
+    Ok(Some(Sparse { budget, block }))
+}
+
+/// The table of what so many samples cost, and scoring them.
+fn costs(
+    of: &dyn Fn(f64) -> Teraflops,
+    scoring: &dyn Fn(u64) -> Option<f64>,
+    budgets: &[u64],
+) -> String {
+    let one = of(1.0).total();
+    let row = |&n: &u64| {
+        let (spent, scored) = (of(n as f64), scoring(n));
+        let shown = |scored: Option<String>| scored.unwrap_or_else(|| "–".to_owned());
+        vec![
             n.to_string(),
             format!("{:.1}", spent.compute),
             format!("{:.1}", spent.memory),
             format!("{:.1}", spent.total()),
-            scored.map_or_else(|| "–".to_owned(), |scored| format!("{scored:.3}")),
-            scored
-                .map_or_else(|| "–".to_owned(), |scored| format!("{:.4}", scored / n as f64 / one)),
-        ]);
-        found.push(json!({"samples": n, "cost": spent, "scoring": scored}));
-    }
+            shown(scored.map(|scored| format!("{scored:.3}"))),
+            shown(scored.map(|scored| format!("{:.4}", scored / n as f64 / one))),
+        ]
+    };
     let head = [
         "samples",
         "arithmetic, 10¹²",
@@ -331,8 +400,7 @@ fn kinetics(
         "scoring, 10¹²",
         "λ of scoring",
     ];
-    terminal.print(&format!("\n{}", table(&head, &rows)));
-    Ok(json!({"decoder": shape, "reader": reader, "costs": found}))
+    table(&head, &budgets.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The shape that a Hugging Face config.json describes; parameters are counted from it.

@@ -157,12 +157,6 @@ fn coverage_and_equal_compute() {
     check(&found, &format!("{one}/estimate"), (0.5 + 0.5 + 0.25) / 3.0);
     check(&found, &format!("{best}/estimate"), (0.8 + 0.8 + 2.0 / 3.0) / 3.0);
     check(&found, &format!("{any}/estimate"), 1.0);
-    // Two verifications that agree choose as one does; at λ = 1 a budget of eight pays for four.
-    let judged = summary(
-        &folder,
-        &format!("{args} --verifications scores.jsonl --verifications scores.jsonl"),
-    );
-    assert_eq!(judged["splits"]["splits"][0]["samples"], 4.0);
     refused(&folder, &format!("eval compute {POOL} --budgets 0,1"), "from 1 on");
     fs::write(folder.join("config.json"), "{\"hidden_size\": 64}").unwrap();
     refused(
@@ -170,6 +164,70 @@ fn coverage_and_equal_compute() {
         &format!("eval compute {POOL} --decoder config.json"),
         "has no number \"num_hidden_layers\"",
     );
+}
+
+/// What a verification says of every program, P(right).
+fn write_verification(folder: &Path, name: &str, says: impl Fn(&str, usize) -> f64) {
+    let mut text = "{\"format\":\"codescaler/scores\",\"version\":1}\n".to_owned();
+    for (id, index) in programs() {
+        let score = says(id, index);
+        writeln!(text, "{{\"problem\":\"{id}\",\"index\":{index},\"score\":{score}}}").unwrap();
+    }
+    fs::write(folder.join(name), text).unwrap();
+}
+
+#[test]
+fn generated_verifications_are_paid_for() {
+    let folder = judged("laws-verifications");
+    let sure = |right: bool| if right { 0.9 } else { 0.1 };
+    // Each is taken in by another wrong program; their mean is taken in by none.
+    write_verification(&folder, "one.jsonl", |id, index| sure(right(id, index) || index == 6));
+    write_verification(&folder, "two.jsonl", |id, index| sure(right(id, index) || index == 7));
+    let args = format!("eval compute {POOL} --scores scores.jsonl --budgets 8");
+    let both = format!("{args} --verifications one.jsonl --verifications two.jsonl");
+    // At λ = 0.5 a budget of eight pays for four samples with two verifications each: right unless
+    // none of the four is.
+    let found = summary(&folder, &format!("{both} --verification-lambda 0.5"));
+    assert_eq!(found["splits"]["splits"][0]["samples"], 4.0);
+    assert_eq!(found["splits"]["splits"][0]["verifications"], 2.0);
+    let any = 1.0 - (1.0 / 70.0 + 1.0 / 70.0 + 15.0 / 70.0) / 3.0;
+    check(&found, "/curves/1/points/0/estimate", any);
+    // Where they cost nothing, all eight are judged, and a right one is found.
+    let found = summary(&folder, &format!("{both} --verification-lambda 0"));
+    check(&found, "/curves/1/points/0/estimate", 1.0);
+
+    refused(
+        &folder,
+        &format!("{args} --verifications scores.jsonl"),
+        "scores.jsonl: 2 for candidate 0 of \"add\" is no probability of being right",
+    );
+}
+
+#[test]
+fn sparse_attention_has_its_price() {
+    let folder = judged("laws-kinetics");
+    let config = "{\"hidden_size\": 64, \"num_hidden_layers\": 2, \"num_attention_heads\": 4, \
+                  \"num_key_value_heads\": 2, \"intermediate_size\": 128, \"vocab_size\": 100}";
+    fs::write(folder.join("config.json"), config).unwrap();
+    let args = format!(
+        "eval compute {POOL} --scores scores.jsonl --budgets 1,8 --decoder config.json \
+         --prompt-tokens 10 --output-tokens 20"
+    );
+    let found = summary(&folder, &format!("{args} --attention-budget 15"));
+    // Keys: 15 · 20, less half of the square of the five that the first tokens lack.
+    let keys = 15.0 * 20.0 - 12.5;
+    let read = |keys: f64| 562.5 * 4.0 * keys * 2.0 * 32.0 * 1e-12;
+    check(&found, "/kinetics/costs/1/sparse/memory", read(8.0 * keys));
+    check(&found, "/kinetics/costs/1/cost/memory", read(10.0 * 20.0 + 8.0 * 200.0));
+    let all = summary(&folder, &format!("{args} --attention-budget 30 --attention-block 2"));
+    // Choosing reads a key without its value, half as much, for each block of two.
+    check(&all, "/kinetics/costs/0/sparse/memory", read(400.0 + 400.0 / 4.0));
+    for (more, says) in [
+        ("--attention-budget 0", "--attention-budget is a number of keys"),
+        ("--attention-budget 8 --attention-block 9", "--attention-block is a number of keys"),
+    ] {
+        refused(&folder, &format!("{args} {more}"), says);
+    }
 }
 
 /// A run of `solve`: who was chosen for each problem at what cost, and who is right.

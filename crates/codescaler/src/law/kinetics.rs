@@ -4,6 +4,8 @@
 //! Beside the arithmetic, reading keys and values from memory is counted, in the arithmetic that
 //! the hardware could have done meanwhile: I = 562.5 operations per byte. Reading the parameters is
 //! shared by a large batch and not counted; a prompt is read once for all trials.
+//!
+//! Under sparse attention a token reads so many keys at most, of its own choice ([`sparse_cost`]).
 
 use serde::Serialize;
 
@@ -67,6 +69,48 @@ pub fn cost(shape: &Shape, load: &Load) -> Teraflops {
     }
 }
 
+/// Attention that looks at a part of the keys.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Sparse {
+    /// Keys that a token attends to, at most.
+    pub budget: f64,
+    /// Keys of a block, where blocks are chosen by one key that stands for each; `None` where
+    /// choosing is free, which is the best that any way of choosing can do.
+    pub block: Option<f64>,
+}
+
+/// What the load costs under sparse attention. Token t of an answer attends to
+/// `min(budget, L_in + t)` keys, in each trial to others, so that the prompt's are shared by nobody.
+/// Choosing multiplies each token's query with one key per block, and reads that; those of the
+/// prompt are read once for all trials.
+///
+/// The authors' code adds `½ max(0, budget − L_in)²` to `budget · L_out` where choosing is free, and
+/// subtracts it where blocks are chosen. It is what the first tokens lack to the budget, so here it
+/// is subtracted, and what lies behind the last token is given back ([`attended`]).
+pub fn sparse_cost(shape: &Shape, load: &Load, sparse: &Sparse) -> Teraflops {
+    let Load { trials, prompt, output } = *load;
+    let width = shape.head_width * shape.layers;
+    let keys = attended(prompt, output, sparse.budget);
+    let all = prompt * output + output * output / 2.0;
+    let shared = prompt * output + trials * output * output / 2.0;
+    let (chosen_by, chosen_from) =
+        sparse.block.map_or((0.0, 0.0), |block| (2.0 * all / block, 2.0 * shared / block));
+    let attention = (4.0 * keys + chosen_by) * shape.query_heads * width;
+    let read = (4.0 * trials * keys + chosen_from) * shape.key_heads * width;
+    Teraflops {
+        compute: trials * (2.0 * shape.parameters * output + attention) * 1e-12,
+        memory: OPERATIONS_PER_BYTE * read * 1e-12,
+    }
+}
+
+/// How many keys the tokens of an answer attend to together, at most `budget` each:
+/// `B L_out − ½ max(0, B − L_in)² + ½ max(0, B − L_in − L_out)²`.
+pub fn attended(prompt: f64, output: f64, budget: f64) -> f64 {
+    let lacking = (budget - prompt).max(0.0);
+    let behind = (lacking - output).max(0.0);
+    budget * output - (lacking * lacking - behind * behind) / 2.0
+}
+
 /// What scoring programs costs a reward model that reads a prompt and a program in one pass and
 /// writes nothing: two operations per parameter and token, and attention among them; the prompt is
 /// read once for all programs of a problem. Derived here, not the paper's: without generating there
@@ -122,6 +166,46 @@ mod tests {
         // 8.2e9 · 2 · 1000 and attention: 16.4 and 2·2000·1000·32·4608·1e-12 = 0.59 teraflops.
         let one = cost(&SHAPE, &Load { trials: 1.0, prompt: 500.0, output: 1000.0 });
         assert!((one.compute - 16.99).abs() < 0.01 && (one.memory - 82.94).abs() < 0.01, "{one:?}");
+    }
+
+    #[test]
+    fn sparse_attention_is_the_sum_over_tokens() {
+        // Budgets below the prompt, within the answer, at its end and beyond it.
+        for budget in [1.0, 64.0, 500.0, 501.0, 1000.0, 1500.0, 1501.0, 4096.0] {
+            for (prompt, output) in [(500.0, 1000.0), (0.0, 7.0), (2000.0, 3.0)] {
+                let keys = |token: u64| f64::min(budget, prompt + token as f64 + 0.5);
+                let sum: f64 = (0..output as u64).map(keys).sum();
+                let found = attended(prompt, output, budget);
+                assert!((found - sum).abs() < 1e-6, "{budget} {prompt} {output}: {found} {sum}");
+
+                let width = SHAPE.head_width * SHAPE.layers;
+                let load = Load { trials: 16.0, prompt, output };
+                let (mut searched, mut read) = (0.0, 0.0);
+                for token in 0..output as u64 {
+                    let own = token as f64 + 0.5;
+                    // One key of two bytes per block; the prompt's are read once for all trials.
+                    searched += 2.0 * (prompt + own) / 16.0;
+                    read += 2.0 * (prompt + 16.0 * own) / 16.0 + 16.0 * 4.0 * keys(token);
+                }
+                let arithmetic = 16.0
+                    * (2.0 * SHAPE.parameters * output
+                        + (4.0 * sum + searched) * SHAPE.query_heads * width);
+                let block = Sparse { budget, block: Some(16.0) };
+                let found = sparse_cost(&SHAPE, &load, &block);
+                assert!((found.compute / (arithmetic * 1e-12) - 1.0).abs() < 1e-9, "{found:?}");
+                let read = OPERATIONS_PER_BYTE * read * SHAPE.key_heads * width * 1e-12;
+                assert!((found.memory / read - 1.0).abs() < 1e-9, "{found:?} {read}");
+            }
+        }
+    }
+
+    #[test]
+    fn attention_to_everything_is_dense() {
+        let load = Load { trials: 1.0, prompt: 500.0, output: 1000.0 };
+        let all = sparse_cost(&SHAPE, &load, &Sparse { budget: 1e9, block: None });
+        let dense = cost(&SHAPE, &load);
+        assert!((all.compute / dense.compute - 1.0).abs() < 1e-9, "{all:?} {dense:?}");
+        assert!((all.memory / dense.memory - 1.0).abs() < 1e-9, "{all:?} {dense:?}");
     }
 
     #[test]
