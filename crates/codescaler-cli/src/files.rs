@@ -14,6 +14,7 @@ use codescaler::{
     problem::Problem,
     record::{self, Header, Reader, Record, RecordError, Writer},
 };
+use serde_json::Value as Json;
 
 use crate::{failure::Failure, merge::Shard};
 
@@ -301,7 +302,8 @@ impl Output {
             let file =
                 BufReader::new(File::open(&part).map_err(|error| cannot("open", &part, error))?);
             let scan = record::scan(file, &part.display().to_string())?;
-            if let Some(found) = &scan.header {
+            // A part without a record, such as an unusable input leaves, holds no work to lose.
+            if let Some(found) = scan.header.as_ref().filter(|_| !scan.records.is_empty()) {
                 same_work(found, header, &part.display().to_string())?;
                 whole_bytes = scan.whole_bytes;
             }
@@ -413,12 +415,39 @@ fn same_work(found: &Header, wanted: &Header, file: &str) -> Result<(), Failure>
     if found == wanted {
         return Ok(());
     }
-    let shown = |header: &Header| serde_json::to_string(&header.provenance).unwrap_or_default();
+    let json = |header: &Header| serde_json::to_value(header).expect("a header is JSON");
+    let (mut there, mut asked) = (Vec::new(), Vec::new());
+    differing("", (Some(&json(found)), Some(&json(wanted))), &mut |path, (found, wanted)| {
+        let path = path.strip_prefix("provenance.").unwrap_or(path);
+        let shown = |value: Option<&Json>| match value {
+            Some(value) => format!("{path} {value}"),
+            None => format!("no {path}"),
+        };
+        there.push(shown(found));
+        asked.push(shown(wanted));
+    });
     Err(Failure::input(format!(
         "{file} exists and was made otherwise: delete it or name another output\n  there: {}\n  asked: {}",
-        shown(found),
-        shown(wanted)
+        there.join(", "),
+        asked.join(", ")
     )))
+}
+
+/// Two values, either of which may be absent.
+type Pair<'a> = (Option<&'a Json>, Option<&'a Json>);
+
+/// Tells `tell` of every leaf in which two values differ.
+fn differing(path: &str, (one, other): Pair<'_>, tell: &mut dyn FnMut(&str, Pair<'_>)) {
+    match (one, other) {
+        _ if one == other => {}
+        (Some(Json::Object(a)), Some(Json::Object(b))) => {
+            for key in a.keys().chain(b.keys().filter(|key| !a.contains_key(*key))) {
+                let inner = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                differing(&inner, (a.get(key), b.get(key)), tell);
+            }
+        }
+        (_, _) => tell(path, (one, other)),
+    }
 }
 
 fn cannot(what: &str, path: &Path, error: io::Error) -> Failure {

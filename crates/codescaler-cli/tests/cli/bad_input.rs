@@ -264,9 +264,37 @@ fn an_output_made_otherwise_is_not_overwritten() {
     assert_eq!(transcript(&folder, args), "exit 0\n", "{first}");
     let bytes = fs::read(folder.join("s.jsonl")).unwrap();
     let other = transcript(&folder, &format!("{args} --policy lcb"));
-    assert!(
-        other.contains("s.jsonl exists and was made otherwise") && other.ends_with("exit 2\n"),
-        "{other}"
-    );
+    expect![[r#"
+        codescaler: error: s.jsonl exists and was made otherwise: delete it or name another output
+          there: policy "best-valid"
+          asked: policy "lcb"
+        exit 2
+    "#]]
+    .assert_eq(&other);
     assert_eq!(fs::read(folder.join("s.jsonl")).unwrap(), bytes);
+}
+
+#[test]
+fn a_mended_input_needs_nothing_deleted() {
+    let folder = folder("mended");
+    write_pool(&folder, 4);
+    let args = "score --scorer linear --problems problems.jsonl --candidates candidates.jsonl --out s.jsonl --quiet";
+    let whole = fs::read_to_string(folder.join("candidates.jsonl")).unwrap();
+    fs::write(folder.join("candidates.jsonl"), whole.replacen("\"index\"", "\"indx\"", 1)).unwrap();
+    let said = transcript(&folder, args);
+    assert!(said.contains("missing field `index`"), "{said}");
+    fs::write(folder.join("candidates.jsonl"), &whole).unwrap();
+    let said = transcript(&folder, args);
+    assert!(said.ends_with("exit 0\n"), "{said}");
+
+    // What holds a record is kept for the command that made it.
+    let scores = fs::read_to_string(folder.join("s.jsonl")).unwrap();
+    let part: String = scores.split_inclusive('\n').take(2).collect();
+    fs::write(folder.join("t.jsonl.part"), &part).unwrap();
+    let other = transcript(
+        &folder,
+        &format!("{} --policy lcb", args.replace("--out s.jsonl", "--out t.jsonl")),
+    );
+    assert!(other.contains("t.jsonl.part exists and was made otherwise"), "{other}");
+    assert_eq!(fs::read_to_string(folder.join("t.jsonl.part")).unwrap(), part);
 }

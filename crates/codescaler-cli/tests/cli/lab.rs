@@ -91,8 +91,8 @@ fn problems_go_on_behind_a_number() {
         "--out a --count 7",
         expect![[r#"
             codescaler: error: a/problems.jsonl exists and was made otherwise: delete it or name another output
-              there: {"lab":{"generator":"laboratory/1","split":"train","first":0,"count":6,"seed":0,"difficulty_max":2,"demonstrations":0,"slip":0.0,"broken":0.0,"blocks":0.0,"unfenced":0.0,"without_tests":false,"tests_shown":false}}
-              asked: {"lab":{"generator":"laboratory/1","split":"train","first":0,"count":7,"seed":0,"difficulty_max":4,"demonstrations":0,"slip":0.0,"broken":0.0,"blocks":0.0,"unfenced":0.0,"without_tests":false,"tests_shown":false}}
+              there: lab.count 6, lab.difficulty_max 2
+              asked: lab.count 7, lab.difficulty_max 4
             exit 2
         "#]],
     );
