@@ -82,7 +82,7 @@ def table(report):
         "# With which clients this was run",
         "",
         f"Made by `bench/clients/run.sh` on {report['date']} (Python {report['python']}) from "
-        f"[bench/clients/{report['date']}.json](../bench/clients/{report['date']}.json); every "
+        f"`bench/clients/{report['date']}.json`; every "
         "client is the published one, unmodified.",
         "",
         "| client | version | what was run | outcome |",

@@ -1,5 +1,5 @@
 //! Links between pages: every one leads to a file, and to a heading where it names one; every page
-//! in `docs/` stands in the book's table of contents.
+//! in `docs/` stands in the book's table of contents, and links to nothing that is not in the book.
 
 use std::{collections::BTreeSet, fs, io, path::Path};
 
@@ -11,6 +11,11 @@ pub(crate) fn check(root: &Path, name: &str, text: &str) -> io::Result<Vec<Strin
     let mut complaints = Vec::new();
     for (line, target) in links(text) {
         if target.contains("://") || target.starts_with("mailto:") {
+            continue;
+        }
+        if name.starts_with("docs/") && target.starts_with("../") {
+            complaints
+                .push(format!("{name}:{line}: {target} is no page of the manual: name it as code"));
             continue;
         }
         let (path, heading) = target.split_once('#').unwrap_or((target, ""));
@@ -93,12 +98,18 @@ mod tests {
     #[test]
     fn complaints_are_made() {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+        let readme = |text| check(root, "README.md", text).unwrap();
         let check = |text| check(root, "docs/x.md", text).unwrap();
-        assert!(check("[a](../README.md#start) [b](https://x.y/z) [c](../docs)").is_empty());
+        assert!(check("[a](eval.md) [b](https://x.y/z)").is_empty());
+        assert!(readme("[a](README.md#start) [c](docs)").is_empty());
+        assert_eq!(
+            check("[a](../LOG.md)"),
+            ["docs/x.md:1: ../LOG.md is no page of the manual: name it as code"]
+        );
         assert_eq!(check("\n[a](nothing.md)"), ["docs/x.md:2: there is no nothing.md"]);
         assert_eq!(
-            check("[a](../README.md#nothing)"),
-            ["docs/x.md:1: ../README.md has no heading #nothing"]
+            readme("[a](README.md#nothing)"),
+            ["README.md:1: README.md has no heading #nothing"]
         );
     }
 }
