@@ -5,13 +5,13 @@ pub(crate) mod measured;
 mod programs;
 pub(crate) mod rules;
 mod scores;
-mod training;
+pub(crate) mod training;
 
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use codescaler::metric::mean;
-use codescaler_report::{Block, Cell, Figure, Report, Section, render};
+use codescaler_report::{Block, Cell, Figure, Place, Report, Section, render};
 use serde_json::{Value as Json, json};
 
 pub(crate) use self::inputs::{Inputs, asked};
@@ -60,7 +60,7 @@ pub(crate) struct Options {
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let named = (options.problems.as_deref(), options.candidates.as_deref());
     let inputs = Inputs::find(&options.run, named)?;
-    let page = page(&inputs)?;
+    let page = page(&inputs, Place::File)?;
     if let Some(folder) = &options.tensorboard {
         let path = write_board(folder, &inputs)?;
         terminal.print(&format!("events written to {}", path.display()));
@@ -93,7 +93,7 @@ fn write_board(folder: &Path, inputs: &Inputs) -> Result<PathBuf, Failure> {
 
 /// Writes the page of a run that has just ended into its folder.
 pub(crate) fn write_page(folder: &Path) -> Result<PathBuf, Failure> {
-    let page = page(&Inputs::find(folder, (None, None))?)?;
+    let page = page(&Inputs::find(folder, (None, None))?, Place::File)?;
     let out = folder.join("report.html");
     write_whole(&out, page.as_bytes())?;
     Ok(out)
@@ -107,11 +107,12 @@ pub(crate) fn write_report(terminal: Terminal, folder: &Path) -> Result<(), Fail
 }
 
 /// The page of a run.
-pub(crate) fn page(inputs: &Inputs) -> Result<String, Failure> {
+pub(crate) fn page(inputs: &Inputs, place: Place) -> Result<String, Failure> {
     let problems = inputs.problems.as_deref().map(Problems::read).transpose()?;
     let (Some(problems), Some(candidates)) = (&problems, &inputs.candidates) else {
         let found = measured::found(inputs, None)?;
-        return Ok(render(&report(inputs, found.as_ref(), (problems.as_ref(), None))?));
+        let report = report(inputs, found.as_ref(), (problems.as_ref(), None))?;
+        return Ok(render(&Report { place, ..report }));
     };
     let mut groups = measured::groups(inputs, problems, candidates)?;
     let known = programs::known(&groups);
@@ -120,6 +121,7 @@ pub(crate) fn page(inputs: &Inputs) -> Result<String, Failure> {
     let mut report = report(inputs, found.as_ref(), (Some(problems), Some(&groups)))?;
     let records = programs::Records::read(inputs, candidates, known)?;
     report.browser = Some(records.browser(problems, inputs.policy()?));
+    report.place = place;
     Ok(render(&report))
 }
 
@@ -153,11 +155,20 @@ fn report<'a>(
             report.sections.extend(scores::sections(inputs, groups)?);
         }
     }
+    report.lead.extend(under_way(inputs));
     if let Some(steps) = &inputs.steps {
         report.sections.push(training::section(steps)?);
     }
     report.provenance = provenance(inputs);
     Ok(report)
+}
+
+/// What a training that has no weights yet has done so far.
+fn under_way(inputs: &Inputs) -> Option<String> {
+    let progress = training::progress(&inputs.folder, &inputs.plan).filter(|p| !p.is_done)?;
+    let of = progress.steps.map_or_else(String::new, |steps| format!(" of {steps}"));
+    let step = progress.step;
+    Some(format!("Not finished: the log is at step {step}{of}, and there are no weights yet."))
 }
 
 /// Accuracies and costs.
@@ -272,6 +283,31 @@ fn flatten(path: &str, value: &Json, facts: &mut Vec<(String, String)>) {
             facts.push((path.to_owned(), words.collect::<Vec<_>>().join(", ")));
         }
         Json::String(text) => facts.push((path.to_owned(), text.clone())),
-        Json::Bool(_) | Json::Number(_) => facts.push((path.to_owned(), value.to_string())),
+        Json::Bool(_) => facts.push((path.to_owned(), value.to_string())),
+        Json::Number(number) => facts.push((path.to_owned(), shortest(number))),
+    }
+}
+
+/// A number of 32 bits with the digits that tell it from its neighbours, not those of 64.
+#[expect(clippy::cast_possible_truncation, reason = "what it cuts off is compared")]
+fn shortest(number: &serde_json::Number) -> String {
+    let narrow = number.as_f64().filter(|_| number.is_f64()).map(|wide| (wide, wide as f32));
+    match narrow {
+        Some((wide, narrow)) if f64::from(narrow) == wide => narrow.to_string(),
+        Some(_) | None => number.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_are_shown_as_they_were_given() {
+        let shown = |value: Json| shortest(value.as_number().unwrap());
+        assert_eq!(shown(json!(0.003_f32)), "0.003");
+        assert_eq!(shown(json!(0.003)), "0.003");
+        assert_eq!(shown(json!(1.0 / 3.0)), (1.0_f64 / 3.0).to_string());
+        assert_eq!(shown(json!(u64::MAX)), u64::MAX.to_string());
     }
 }

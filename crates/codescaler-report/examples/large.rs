@@ -15,8 +15,8 @@ use codescaler::{
     selection::Selection,
 };
 use codescaler_report::{
-    Axis, Block, Browser, Cell, Entry, Exchange, Figure, Found, Look, Plot, Point, Report, Scale,
-    Section, Series, Shown, Table, render,
+    Axis, Block, Browser, Cell, Entry, Exchange, Figure, Found, Look, Place, Plot, Point, Report,
+    Scale, Section, Series, Shown, Table, render,
 };
 
 const PROBLEMS: u32 = 250;
@@ -217,6 +217,7 @@ fn main() -> std::io::Result<()> {
                 .collect(),
         }),
         provenance: vec![("command <b>".to_owned(), "\" onclick=\"window.hacked = 1".to_owned())],
+        place: Place::File,
     };
     std::io::stdout().lock().write_all(render(&report).as_bytes())
 }

@@ -26,9 +26,9 @@ pub mod tensorboard;
 mod text;
 
 pub use browser::{Browser, Entry, Exchange, Found, Shown};
-pub use index::{RunLine, index_page};
+pub use index::{RunLine, TrainingLine, index_page};
 pub use page::render;
 pub use plot::{Axis, Look, Plot, Point, Scale, Series};
 pub use rank::rank_page;
-pub use report::{Block, Figure, Report, Section};
+pub use report::{Block, Figure, Place, Report, Section};
 pub use table::{Cell, Table};

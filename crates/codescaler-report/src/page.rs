@@ -36,7 +36,8 @@ pub fn render(report: &Report<'_>) -> String {
 /// A page with our style and one script. `connect` is where the script may send requests to.
 ///
 /// The policy (Content-Security-Policy, level 3) names style and script by their hashes: whatever
-/// text of others came to be in the page, no browser would run it or load anything for it.
+/// text of others came to be in the page, no browser would run it or load anything for it. The one
+/// image, an icon of no bytes, keeps browsers from asking a server for one.
 pub(crate) fn document(
     title: &str,
     body: &str,
@@ -49,10 +50,11 @@ pub(crate) fn document(
         html,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; \
-         script-src 'sha256-{}'; style-src 'sha256-{}'; connect-src {connect}; base-uri 'none'; \
+         script-src 'sha256-{}'; style-src 'sha256-{}'; img-src data:; connect-src {connect}; base-uri 'none'; \
          form-action 'none'\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"color-scheme\" content=\"light dark\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n\
          <title>{}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}{data}\
          <script>{script}</script>\n</body>\n</html>\n",
         hash(script),
@@ -81,7 +83,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        Axis, Block, Cell, Figure, Look, Plot, Point, Scale, Section, Series, Table, rank_page,
+        Axis, Block, Cell, Figure, Look, Place, Plot, Point, Scale, Section, Series, Table,
+        rank_page,
     };
 
     const HOSTILE: [&str; 5] = [
@@ -119,6 +122,7 @@ mod tests {
             sections: vec![Section { id: "x", title: own(), blocks }],
             browser: Some(Browser { problems: Vec::new() }),
             provenance: vec![(own(), own())],
+            place: Place::Server,
         }
     }
 

@@ -19,6 +19,18 @@ pub struct Report<'a> {
     pub browser: Option<Browser<'a>>,
     /// How the run came about: name and value.
     pub provenance: Vec<(String, String)>,
+    /// Where the page will be.
+    pub place: Place,
+}
+
+/// Where a page is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Place {
+    /// In a file of its own.
+    #[default]
+    File,
+    /// In a server, whose list of runs it leads back to.
+    Server,
 }
 
 /// A figure to remember.
@@ -62,7 +74,11 @@ pub enum Block {
 impl Report<'_> {
     /// Heading, sentences and figures.
     pub(crate) fn header(&self) -> String {
-        let mut html = format!("<header><h1>{}</h1>\n", escape(&self.title));
+        let back = match self.place {
+            Place::File => "",
+            Place::Server => "<p><a href=\"/ui\">All runs</a></p>\n",
+        };
+        let mut html = format!("<header>{back}<h1>{}</h1>\n", escape(&self.title));
         if !self.figures.is_empty() {
             html.push_str("<dl class=\"figures\">");
             for Figure { name, value } in &self.figures {

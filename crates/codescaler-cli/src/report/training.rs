@@ -1,6 +1,10 @@
 //! The section on a training: its log as curves.
 
-use std::{io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::{Read as _, Seek as _, SeekFrom},
+    path::Path,
+};
 
 use codescaler_report::{Axis, Block, Cell, Look, Plot, Point, Scale, Section, Series, Table};
 use serde_json::Value as Json;
@@ -30,6 +34,70 @@ const NAMES: [(&str, &str); 14] = [
     ("norm", "norm of the gradient before clipping"),
 ];
 
+/// The newest lines of a log stand in so many bytes at its end.
+const TAIL_BYTES_MAX: u64 = 1 << 20;
+
+/// How far a training has come.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Progress {
+    /// Steps in its log.
+    pub(crate) step: u64,
+    /// Steps it shall make, where its plan says so.
+    pub(crate) steps: Option<u64>,
+    /// The newest of what it logs: rewards where there are any, else losses.
+    pub(crate) newest: Vec<(&'static str, f64)>,
+    /// Whether its weights are written.
+    pub(crate) is_done: bool,
+}
+
+/// How far the training in a folder has come; `None` where `plan` is of something else.
+pub(crate) fn progress(folder: &Path, plan: &Json) -> Option<Progress> {
+    plan.get("verb")?.as_str()?.strip_prefix("train ")?;
+    let log = tail(&folder.join("steps.jsonl")).unwrap_or_default();
+    Some(Progress { is_done: folder.join("model.safetensors").exists(), ..progress_of(plan, &log) })
+}
+
+fn progress_of(plan: &Json, log: &[u8]) -> Progress {
+    let steps = value(plan, "steps").or_else(|| value(plan, "learning/steps"));
+    let whole = log.iter().rposition(|byte| *byte == b'\n').unwrap_or(0);
+    // The first may be the end of a line, and is then no JSON.
+    let lines: Vec<Json> = log[..whole]
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice(line).ok())
+        .collect();
+    let newest = |key: &str| lines.iter().rev().find_map(|line| value(line, key));
+    let names = match newest("reward") {
+        Some(_) => [("reward", "reward"), ("held_out/pass_1", "held-out pass@1")],
+        None => [("loss", "loss"), ("accuracy", "accuracy")],
+    };
+    Progress {
+        step: count(newest("step")).unwrap_or(0),
+        steps: count(steps),
+        newest: names.into_iter().filter_map(|(key, name)| Some((name, newest(key)?))).collect(),
+        is_done: false,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "steps are counted")]
+fn count(number: Option<f64>) -> Option<u64> {
+    number.map(|number| number as u64)
+}
+
+/// The end of a log that may be growing.
+fn tail(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut file = File::open(path)?;
+    let start = file.metadata()?.len().saturating_sub(TAIL_BYTES_MAX);
+    file.seek(SeekFrom::Start(start))?;
+    let mut bytes = Vec::new();
+    file.take(TAIL_BYTES_MAX).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The number under a key; a stroke leads into an object.
+fn value(line: &Json, key: &str) -> Option<f64> {
+    key.split('/').try_fold(line, |value, part| value.get(part)).and_then(Json::as_f64)
+}
+
 /// The lines of `steps.jsonl`.
 pub(super) fn lines(path: &Path) -> Result<Vec<Json>, Failure> {
     let mut text = String::new();
@@ -50,9 +118,6 @@ pub(super) fn lines(path: &Path) -> Result<Vec<Json>, Failure> {
 /// The curves of `steps.jsonl`.
 pub(super) fn section(path: &Path) -> Result<Section, Failure> {
     let lines = lines(path)?;
-    let value = |line: &Json, key: &str| {
-        key.split('/').try_fold(line, |value, part| value.get(part)).and_then(Json::as_f64)
-    };
     let mut blocks = Vec::new();
     let mut rows = Vec::new();
     for (key, name) in NAMES {
@@ -85,6 +150,11 @@ pub(super) fn section(path: &Path) -> Result<Section, Failure> {
             has_diagonal: false,
         }));
     }
+    let title = "Training".to_owned();
+    if lines.is_empty() {
+        let blocks = vec![Block::Words("The log has no step yet.".to_owned())];
+        return Ok(Section { id: "training", title, blocks });
+    }
     let head = ["", "steps", "first", "last", "mean of the last twentieth"];
     let caption = "The log in numbers".to_owned();
     blocks.insert(0, Block::Table(Table { caption, head: head.map(str::to_owned).to_vec(), rows }));
@@ -92,7 +162,7 @@ pub(super) fn section(path: &Path) -> Result<Section, Failure> {
         "Grey: each step. In colour, and in the tables below the plots: means of neighbouring steps."
             .to_owned(),
     ));
-    Ok(Section { id: "training", title: "Training".to_owned(), blocks })
+    Ok(Section { id: "training", title, blocks })
 }
 
 /// The means of as many stretches of equal length.
@@ -108,7 +178,33 @@ fn means(values: &[(f64, f64)], points_max: usize) -> Vec<Point> {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+
+    #[track_caller]
+    fn check(plan: &Json, log: &str, expected: (u64, Option<u64>, &[(&str, f64)])) {
+        let found = progress_of(plan, log.as_bytes());
+        assert_eq!((found.step, found.steps, found.newest.as_slice()), expected);
+    }
+
+    #[test]
+    fn the_newest_step_is_the_last_whole_line() {
+        let plan = json!({"verb": "train policy", "steps": 40});
+        check(&plan, "", (0, Some(40), &[]));
+        check(&plan, "{\"step\":1,\"lo", (0, Some(40), &[]));
+        let log = "{\"step\":1,\"loss\":5.5}\n{\"step\":2,\"loss\":5.25}\n{\"step\":3,\"lo";
+        check(&plan, log, (2, Some(40), &[("loss", 5.25)]));
+        // The end of a long log may begin within a line.
+        check(&plan, &log[3..], (2, Some(40), &[("loss", 5.25)]));
+
+        let plan = json!({"verb": "train rl", "learning": {"steps": 9}});
+        let log = "{\"step\":1,\"loss\":0.1,\"reward\":0.5,\"held_out\":{\"pass_1\":0.125}}\n\
+                   {\"step\":2,\"loss\":0.1,\"reward\":0.75}\n";
+        check(&plan, log, (2, Some(9), &[("reward", 0.75), ("held-out pass@1", 0.125)]));
+        let other = progress(Path::new("."), &json!({"verb": "demo"}));
+        assert_eq!((other, progress(Path::new("."), &Json::Null)), (None, None));
+    }
 
     #[test]
     fn curves_are_means_of_stretches() {

@@ -6,7 +6,8 @@ use std::{
     net::TcpStream,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use crate::{
     codescaler, folder,
     solve::server::{Step, serve},
+    train::{POLICY, prepared},
     transcript, write_pool,
 };
 
@@ -282,6 +284,49 @@ fn remote_scorers_score_for_a_server_and_for_the_command_line() {
     assert_eq!(front.stop(), Some(0));
     let made = score(&format!("{urls} --out other.jsonl"));
     assert!(made.contains("no remote scorer can be used") && made.ends_with("exit 2\n"), "{made}");
+}
+
+#[test]
+fn a_training_that_goes_on_is_listed_with_its_newest_step() {
+    let folder = prepared("serve-training", &[]);
+    let command = POLICY.replace("--epochs 30", "--epochs 2000").replace("--out ", "--out runs/");
+    let mut training = codescaler(&folder, &command).stdout(Stdio::null()).spawn().unwrap();
+    let run = folder.join("runs/policy");
+    let log = || fs::read_to_string(run.join("steps.jsonl")).unwrap_or_default();
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while log().lines().count() < 3 {
+        assert!(Instant::now() < deadline, "no three steps after a minute");
+        thread::sleep(Duration::from_millis(1));
+    }
+    let served = Served::start(&folder, "--scorer linear --ui runs");
+    let page = |path: &str| {
+        let (status, page) = served.get(path, "");
+        assert_eq!(status, 200, "{page}");
+        page
+    };
+    let index = page("/ui");
+    assert!(index.contains("train policy") && index.contains("live, log written "), "{index}");
+    let curves = page("/ui/runs/policy");
+    for said in ["loss, nats, by step", "Not finished: the log is at step ", "href=\"/ui\""] {
+        assert!(curves.contains(said), "no {said:?}");
+    }
+
+    training.kill().unwrap();
+    training.wait().unwrap();
+    let log = log();
+    let (whole, _) = log.rsplit_once('\n').unwrap();
+    let last = whole.lines().last().unwrap();
+    let last: Value = serde_json::from_str(last).unwrap();
+    let plan: Value = serde_json::from_slice(&fs::read(run.join("plan.json")).unwrap()).unwrap();
+    let (step, loss) = (&last["step"], last["loss"].as_f64().unwrap());
+    let said = format!("step {step} of {}: loss {loss:.3}", plan["steps"]);
+    let index = page("/ui");
+    assert!(index.contains(&said), "no {said:?}: {index}");
+    // With its weights it is over.
+    fs::write(run.join("model.safetensors"), "").unwrap();
+    let index = page("/ui");
+    assert!(index.contains(&said) && !index.contains("live"), "{index}");
+    assert!(!page("/ui/runs/policy").contains("Not finished"));
 }
 
 #[test]

@@ -37,10 +37,12 @@
     answer.replaceChildren(make("p", {}, "Scoring …"));
     const problem = $("problem").value;
     const items = programs.map((box) => ({ id: box.dataset.name, problem, response: box.value }));
+    // Bare programs are taken as they are, so that the server can say where one breaks.
+    const policy = programs.some((box) => box.value.includes("```")) ? "best-valid" : "whole";
     try {
       const response = await fetch("/v1/reward", {
         method: "POST", headers: { "content-type": "application/json" },
-        body: JSON.stringify({ items, extract: { policy: "best-valid", languages: [$("language").value] }, return: ["raw"] }),
+        body: JSON.stringify({ items, extract: { policy, languages: [$("language").value] }, return: ["raw"] }),
       });
       if (!response.ok) throw new Error(`the server answers ${response.status}: ${(await response.text()).slice(0, 500)}`);
       const { results } = await response.json();
