@@ -1,8 +1,9 @@
 // Opens pages in headless Chromium and uses them as a person would.
 //
-// node check.mjs MODULES SCREENSHOTS PAGE.html…
+// node check.mjs MODULES SCREENSHOTS PAGE.html… [http://ADDRESS]
 //
-// A page named rank.html is served beside something that answers as the reward server does.
+// A page named rank.html is served beside something that answers as the reward server does; an
+// address is that of `codescaler serve --ui` on the runs that run.sh makes.
 // MODULES is a folder with node_modules (playwright-core, axe-core); CHROMIUM names the browser.
 // Exit code 1 and a line per complaint when something is amiss.
 import { createRequire } from "node:module";
@@ -37,13 +38,15 @@ const browser = await chromium.launch({
 async function open(path, options = {}, hash = "") {
   const context = await browser.newContext({ viewport: { width: 1280, height: 900 }, ...options });
   const page = await context.newPage();
-  const url = pathToFileURL(resolve(path)).href;
+  const isServed = path.startsWith("http:");
+  const url = isServed ? path : pathToFileURL(resolve(path)).href;
+  const own = isServed ? new URL(url).origin : url;
   page.on("console", (message) => {
     if (["error", "warning"].includes(message.type())) expect(path, "console", false, message.text());
   });
   page.on("pageerror", (error) => expect(path, "script", false, error.message));
   page.on("request", (request) => {
-    if (!request.url().startsWith(url)) expect(path, "asks for something outside itself", false, request.url());
+    if (!request.url().startsWith(own)) expect(path, "asks for something outside itself", false, request.url());
   });
   await page.goto(url + hash);
   if (await page.locator("#index").count()) await page.waitForSelector("html[data-ready]", { timeout: 60000 });
@@ -170,17 +173,21 @@ async function browse(path, page) {
 async function accessible(path, colorScheme) {
   // axe is put into the page, which the page's own policy would not let anybody do.
   const page = await open(path, { bypassCSP: true, colorScheme });
-  await page.evaluate(axe);
   await page.evaluate(() => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+  await axeSays(path, page, colorScheme);
+  await page.context().close();
+}
+
+async function axeSays(path, page, state) {
+  await page.evaluate(axe);
   const { violations } = await page.evaluate(() => window.axe.run(document, { resultTypes: ["violations"] }));
   for (const { id, impact, nodes } of violations) {
     const serious = impact === "serious" || impact === "critical";
     const where = `${id} (${impact}), ${nodes.length} times: ${nodes[0].html.slice(0, 200)}`;
-    if (serious) expect(path, `axe, ${colorScheme}`, false, where);
-    else console.log(`  axe, ${colorScheme}, not serious: ${where}`);
+    if (serious) expect(path, `axe, ${state}`, false, where);
+    else console.log(`  axe, ${state}, not serious: ${where}`);
   }
   checked += 1;
-  await page.context().close();
 }
 
 async function shoot(path) {
@@ -220,7 +227,7 @@ async function rank(path) {
   });
   await new Promise((done) => server.listen(0, "127.0.0.1", done));
   const page = await browser.newPage();
-  page.on("console", (message) => { if (!message.text().includes("favicon")) expect(path, "console", false, message.text()); });
+  page.on("console", (message) => expect(path, "console", false, message.text()));
   await page.goto(`http://127.0.0.1:${server.address().port}/`);
   await page.fill("#problem", "Print 1.");
   await page.fill("#program-1", "print(1)");
@@ -236,7 +243,73 @@ async function rank(path) {
   await page.close();
 }
 
+// Which element has the focus, in words.
+const focused = (page) => page.evaluate(() => document.activeElement.id || document.activeElement.textContent.trim());
+
+// Presses Tab until something has the focus, as somebody without a mouse does.
+async function tabTo(path, page, what) {
+  for (let presses = 0; presses < 20; presses++) {
+    if ((await focused(page)) === what) return;
+    await page.keyboard.press("Tab");
+  }
+  expect(path, `Tab leads to ${what}`, false, await focused(page));
+}
+
+// What a server shows: a list of runs, a finished one, a training that was interrupted, and the
+// page that ranks, which is used with the keyboard alone.
+async function served(address) {
+  const index = `${address}/ui`;
+  const page = await open(index);
+  const runs = await page.locator("tbody th a").allTextContents();
+  expect(index, "lists the runs", runs.join() === "lab,policy", runs.join());
+  const row = await page.locator("tbody tr", { hasText: "train policy" }).textContent();
+  expect(index, "says how far a training is", /live, log written \d+\s(s|min) ago/.test(row) && /step \d+ of \d+: loss \d+\.\d/.test(row), row);
+  await tabTo(index, page, "lab");
+  await page.keyboard.press("Enter");
+  await page.waitForURL("**/ui/runs/lab");
+  await page.waitForSelector("html[data-ready]");
+  expect(index, "a run is shown", (await count(page)) > 0);
+  await tabTo(index, page, "All runs");
+  await page.keyboard.press("Enter");
+  await page.waitForURL(index);
+  await page.click("text=policy");
+  await page.waitForSelector("#training figure svg");
+  expect(index, "a training that goes on says so", (await page.textContent("header")).includes("Not finished: the log is at step"));
+  await page.context().close();
+  for (const path of [index, `${index}/runs/lab`, `${index}/runs/policy`, `${index}/rank`]) {
+    await accessible(path, "light");
+    await accessible(path, "dark");
+    await shoot(path);
+  }
+  await paste(`${index}/rank`);
+}
+
+async function paste(path) {
+  const page = await open(path, { bypassCSP: true });
+  const texts = {
+    problem: "Read two integers from one line and print their sum.",
+    "program-1": "a, b = map(int, input().split())\nprint(a + b)",
+    "program-2": "print(",
+  };
+  for (const [id, text] of Object.entries(texts)) {
+    await tabTo(path, page, id);
+    await page.keyboard.insertText(text);
+  }
+  await tabTo(path, page, "Rank");
+  await page.keyboard.press("Enter");
+  await page.waitForSelector("#answer table");
+  const rows = await page.locator("#answer tbody tr").allTextContents();
+  expect(path, "the program that parses is first", rows.length === 2 && rows[0].startsWith("Program 1") && rows[1].includes("invalid: syntax: line 1"), rows.join(" | "));
+  await page.screenshot({ path: join(screenshots, "ranked.png"), fullPage: true });
+  await axeSays(path, page, "with an answer");
+  await page.context().close();
+}
+
 for (const path of pages) {
+  if (path.startsWith("http:")) {
+    await served(path);
+    continue;
+  }
   if (basename(path) === "rank.html") {
     await rank(path);
     await accessible(path, "light");
