@@ -275,6 +275,10 @@ fn show_parts(rows: &[Row], parts: &[(String, usize, Vec<Estimate>)]) -> String 
     table(&head, &cells)
 }
 
+/// Redrawing fewer problems than these gives intervals that are too narrow to conclude from: two that
+/// are alike give one of no width.
+const PROBLEMS_MIN: usize = 20;
+
 /// What the table says, in plain words.
 pub(crate) fn reading(rows: &[Row]) -> String {
     let row = |rule: &Rule| rows.iter().find(|row| row.rule == rule.to_string());
@@ -283,6 +287,9 @@ pub(crate) fn reading(rows: &[Row]) -> String {
     let mut words = Vec::new();
     if let (Some(random), Some(scored)) = (row(&Rule::Random), row(&Rule::RmArgmax)) {
         let verdict = match scored.over_random.interval {
+            _ if scored.over_random.n < PROBLEMS_MIN => {
+                "of so few problems the interval says too much: this does not show that it judges at all"
+            }
             Some(i) if i.low > 0.0 => {
                 "the interval lies above zero, so it judges better than chance"
             }

@@ -35,6 +35,7 @@ fn a_folder_of_records_is_a_run() {
     for section in ["accuracy", "best-of-n", "pairs", "calibration", "programs", "provenance"] {
         assert!(after.contains(&format!("<section id=\"{section}\">")), "no {section}");
     }
+    assert!(after.contains("of so few problems the interval says too much"), "{after}");
     let first = fs::read(&page).unwrap();
     transcript(&folder, "report .");
     assert!(fs::read(&page).unwrap() == first, "the same run gives another page");
