@@ -261,7 +261,7 @@ async function served(address) {
   const index = `${address}/ui`;
   const page = await open(index);
   const runs = await page.locator("tbody th a").allTextContents();
-  expect(index, "lists the runs", runs.join() === "lab,policy", runs.join());
+  expect(index, "lists the runs", runs.join() === "lab,nothing,policy", runs.join());
   const row = await page.locator("tbody tr", { hasText: "train policy" }).textContent();
   expect(index, "says how far a training is", /live, log written \d+\s(s|min) ago/.test(row) && /step \d+ of \d+: loss \d+\.\d/.test(row), row);
   await tabTo(index, page, "lab");
@@ -276,6 +276,12 @@ async function served(address) {
   await page.waitForSelector("#training figure svg");
   expect(index, "a training that goes on says so", (await page.textContent("header")).includes("Not finished: the log is at step"));
   await page.context().close();
+  // A folder without a run has a page, too; its status is what the console complains about.
+  const empty = await browser.newPage();
+  const answer = await empty.goto(`${index}/runs/nothing`);
+  expect(index, "a folder without a run says so", answer.status() === 422 && (await empty.textContent("main")).includes("holds no run"));
+  await empty.screenshot({ path: join(screenshots, "nothing.png") });
+  await empty.close();
   for (const path of [index, `${index}/runs/lab`, `${index}/runs/policy`, `${index}/rank`]) {
     await accessible(path, "light");
     await accessible(path, "dark");

@@ -31,6 +31,7 @@ done
 # Runs for a server to show: one with everything, and a training that was stopped on the way.
 make_runs() {
     local pool="--problems runs/lab/problems.jsonl --candidates runs/lab/candidates.jsonl"
+    mkdir -p runs/nothing
     codescaler lab problems --count 12 --demonstrations 4 --slip 0.4 --broken 0.1 --out runs/lab
     codescaler score $pool --scorer linear --out runs/lab/scores.jsonl
     codescaler exec $pool --suite visible --out runs/lab/visible.jsonl

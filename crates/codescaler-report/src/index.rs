@@ -101,6 +101,18 @@ pub fn index_page(runs: &[RunLine]) -> String {
     document("codescaler: runs", &body, "", ("", "'none'"))
 }
 
+/// The page of a run that cannot be shown, with the reason.
+pub fn refusal_page(name: &str, reason: &str) -> String {
+    let title = format!("codescaler: {name}");
+    let body = format!(
+        "<header><p><a href=\"/ui\">All runs</a></p>\n<h1>{}</h1></header>\n\
+         <main><p>This run cannot be shown: {}</p></main>\n",
+        escape(&title),
+        escape(reason)
+    );
+    document(&title, &body, "", ("", "'none'"))
+}
+
 /// A name as one segment of a path (RFC 3986, section 2).
 fn percent_encoded(name: &str) -> String {
     let mut encoded = String::new();
@@ -131,6 +143,8 @@ mod tests {
         assert!(page.contains("href=\"/ui/runs/a%20%3Cb%3E%2F%25%22%C3%A9\""), "{page}");
         assert!(page.contains("scores.jsonl: 7 lines") && !page.contains("<b>"), "{page}");
         assert!(index_page(&[]).contains("There is no run yet"));
+        let page = refusal_page("a <b>", "it is </p><script>");
+        assert!(page.contains("a &lt;b&gt;</h1>") && page.contains("it is &lt;/p&gt;"), "{page}");
     }
     #[track_caller]
     fn check(waits_s: Option<u64>, under_way: &str) {

@@ -26,7 +26,7 @@ pub mod tensorboard;
 mod text;
 
 pub use browser::{Browser, Entry, Exchange, Found, Shown};
-pub use index::{RunLine, TrainingLine, index_page};
+pub use index::{RunLine, TrainingLine, index_page, refusal_page};
 pub use page::render;
 pub use plot::{Axis, Look, Plot, Point, Scale, Series};
 pub use rank::rank_page;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use codescaler_http::Page;
-use codescaler_report::{Place, RunLine, TrainingLine, index_page, rank_page};
+use codescaler_report::{Place, RunLine, TrainingLine, index_page, rank_page, refusal_page};
 use serde_json::Value as Json;
 
 use crate::report::{Inputs, page, training::progress};
@@ -19,14 +19,14 @@ impl Pages {
     /// The page at a path below `/ui`; `None` where there is none.
     ///
     /// # Errors
-    /// When a run cannot be shown, with the reason.
+    /// When the directory of runs cannot be read. A run that cannot be shown has a page that says why.
     pub(super) fn at(&self, path: &str) -> Result<Option<Page>, String> {
         match path {
             "" => {
                 let lines = self.runs()?.iter().map(|folder| line(folder)).collect::<Vec<_>>();
-                Ok(Some(Page { html: index_page(&lines), is_live: true }))
+                Ok(Some(Page { html: index_page(&lines), is_live: true, is_refusal: false }))
             }
-            "rank" => Ok(Some(Page { html: rank_page(), is_live: false })),
+            "rank" => Ok(Some(Page { html: rank_page(), is_live: false, is_refusal: false })),
             _ => {
                 let Some(name) = path.strip_prefix("runs/") else { return Ok(None) };
                 // What a client names is compared with what is there, and never becomes a path.
@@ -39,7 +39,13 @@ impl Pages {
                 let is_live = !line.under_way.is_empty() || waits.is_some();
                 let made = Inputs::find(folder, (None, None))
                     .and_then(|inputs| page(&inputs, Place::Server));
-                made.map(|html| Some(Page { html, is_live })).map_err(|failure| failure.message())
+                // A run that has just begun may hold nothing yet.
+                let is_refusal = made.is_err();
+                let html = made.unwrap_or_else(|failure| {
+                    let reason = failure.message();
+                    refusal_page(name, reason.strip_prefix("error: ").unwrap_or(&reason))
+                });
+                Ok(Some(Page { html, is_live: is_live || is_refusal, is_refusal }))
             }
         }
     }

@@ -358,7 +358,7 @@ fn runs_are_shown_as_they_stand_and_nothing_else_is() {
     let (status, rank) = page("/ui/rank");
     assert!(status == 200 && rank.contains("/v1/reward"));
     let (status, why) = page("/ui/runs/empty");
-    assert!(status == 422 && why.contains("holds no run"), "{why}");
+    assert!(status == 422 && why.contains("holds no run") && why.contains("All runs"), "{why}");
     for path in [
         "/ui/runs/../../secret",
         "/ui/runs/..%2Fsecret",

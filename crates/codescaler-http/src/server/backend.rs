@@ -105,6 +105,8 @@ pub struct Page {
     pub html: String,
     /// Whether there may be another one in a few seconds.
     pub is_live: bool,
+    /// Whether it says no more than why what was asked for cannot be shown.
+    pub is_refusal: bool,
 }
 
 /// What is to be scored.

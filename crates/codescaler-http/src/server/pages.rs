@@ -3,7 +3,7 @@
 use axum::{
     body::Body,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -36,7 +36,8 @@ pub(crate) async fn page(
             "there is no such page: /ui lists them, where --ui names a folder".to_owned(),
         )
     };
-    let Page { html, is_live } = made.map_err(Failure::Unprocessable)?.ok_or_else(nowhere)?;
+    let Page { html, is_live, is_refusal } =
+        made.map_err(Failure::Unprocessable)?.ok_or_else(nowhere)?;
     let mut response = Response::new(Body::from(html));
     let headers = [
         (header::CONTENT_TYPE, "text/html; charset=utf-8"),
@@ -48,6 +49,9 @@ pub(crate) async fn page(
     ];
     for (name, value) in headers {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
+    }
+    if is_refusal {
+        *response.status_mut() = StatusCode::UNPROCESSABLE_ENTITY;
     }
     if is_live {
         let seconds = HeaderValue::from_static("15");
