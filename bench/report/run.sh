@@ -53,7 +53,12 @@ make_runs() {
 }
 codescaler() { "$built/codescaler" --quiet "$@"; }
 rm -rf "$work/runs" "$work/tokenizer"
-(cd "$work" && make_runs) >"$work/runs.log" 2>&1 || { cat "$work/runs.log"; exit 1; }
+# Not behind `||`, where the first failure would not end it.
+set +e
+(set -e; cd "$work"; make_runs) >"$work/runs.log" 2>&1
+made=$?
+set -e
+[ $made = 0 ] || { cat "$work/runs.log"; exit 1; }
 
 "$built/codescaler" serve --scorer linear --port 0 --ui "$work/runs" >"$work/serve.log" 2>&1 &
 server=$!
