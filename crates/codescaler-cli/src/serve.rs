@@ -64,6 +64,10 @@ pub(crate) struct Options {
     /// The private key, in PEM.
     #[arg(long, requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// An OpenTelemetry collector that gets a span for each request (OTLP over HTTP), such as
+    /// <http://127.0.0.1:4318>. Headers for it are read from `OTEL_EXPORTER_OTLP_HEADERS`.
+    #[arg(long, value_name = "URL", env = "OTEL_EXPORTER_OTLP_ENDPOINT")]
+    otlp_endpoint: Option<String>,
     /// What clients call the reward model.
     #[arg(long, default_value = "codescaler")]
     name: String,
@@ -217,6 +221,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         bind: SocketAddr::new(options.host, options.port),
         token,
         tls: options.tls_cert.clone().zip(options.tls_key.clone()),
+        traces: options.otlp_endpoint.clone(),
         bounds: options.bounds.bounds(),
         clock: seconds_since_1970,
     };
@@ -234,9 +239,9 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
 
 fn cannot_serve(error: ServerError) -> Failure {
     match error {
-        error @ (ServerError::Bind { .. } | ServerError::Tls { .. }) => {
-            Failure::Input(anyhow::Error::new(error))
-        }
+        error @ (ServerError::Bind { .. }
+        | ServerError::Tls { .. }
+        | ServerError::Traces { .. }) => Failure::Input(anyhow::Error::new(error)),
         error @ ServerError::Thread(_) => Failure::fault(error, "the server does not start"),
     }
 }

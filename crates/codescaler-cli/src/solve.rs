@@ -133,6 +133,9 @@ pub(crate) struct BudgetOptions {
     /// Programs run, each on all tests or inputs of one kind.
     #[arg(long)]
     executions_max: Option<u64>,
+    /// Seconds of CPU time of programs.
+    #[arg(long)]
+    cpu_s_max: Option<u64>,
     /// US dollars, at the prices of --endpoints.
     #[arg(long)]
     usd_max: Option<f64>,
@@ -152,7 +155,7 @@ impl BudgetOptions {
             tokens_in_max: self.tokens_in_max,
             tokens_out_max: self.tokens_out_max,
             executions_max: self.executions_max,
-            cpu_ms_max: None,
+            cpu_ms_max: self.cpu_s_max.map(|seconds| seconds.saturating_mul(1000)),
             usd_max: self.usd_max,
         };
         let left = self.usd_max_total.map(|total| (total - spent.usd).max(0.0));
@@ -163,10 +166,9 @@ impl BudgetOptions {
 pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problems = Problems::read(&options.problems)?;
     let writers = options.endpoints.open(&problems)?;
-    writers.expect_for(&options.method).map_err(Failure::input)?;
-    if let Some(asked) = writers.asked() {
-        greet(asked, terminal);
-    }
+    let is_bounded = options.budget.usd_max.or(options.budget.usd_max_total).is_some();
+    writers.expect_for(&options.method, is_bounded).map_err(Failure::input)?;
+    greet(&writers, terminal);
     let prompts = read_prompts(options.prompts.as_deref())?;
     let mut memory = options.memory.as_deref().map_or(Ok(Memory::default()), Memory::read)?;
     let scorer = options.scorer.open()?;

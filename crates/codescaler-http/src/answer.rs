@@ -13,17 +13,15 @@ pub(crate) struct Answer {
     pub(crate) choices: Vec<Choice>,
     /// What it cost, when the server says so.
     pub(crate) usage: Option<Usage>,
-    /// The tokens of the conversation with their log-probabilities, when the server says so.
-    pub(crate) given: Option<Vec<GivenToken>>,
+    /// The tokens of the conversation with their log-probabilities, when the server says so; nothing
+    /// where it does not say which of several stands there.
+    pub(crate) given: Option<Vec<Option<GivenToken>>>,
 }
 
 /// A token of the conversation.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct GivenToken {
     logprob: f64,
-    #[serde(default)]
-    rank: u64,
-    #[serde(default)]
     decoded_token: Option<String>,
 }
 
@@ -36,6 +34,7 @@ impl Answer {
             if left == 0 {
                 break;
             }
+            let token = token.as_ref()?;
             sum += token.logprob;
             tokens += 1;
             left = left.saturating_sub(token.decoded_token.as_ref()?.len());
@@ -109,19 +108,29 @@ pub(crate) fn names(body: &[u8]) -> Option<Vec<String>> {
     wire.get("data")?.as_array()?.iter().map(name).collect()
 }
 
-/// Reads the body of an answer with a good status.
-pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
-    let wire: WireAnswer =
-        serde_json::from_slice(body).map_err(|error| match error.classify() {
+impl Unfit {
+    /// A body that cannot be read.
+    pub(crate) fn json(error: &serde_json::Error) -> Unfit {
+        match error.classify() {
             Category::Syntax | Category::Eof | Category::Io => Unfit::Garbled(error.to_string()),
             Category::Data => Unfit::Other(error.to_string()),
-        })?;
+        }
+    }
+}
+
+/// The status that an error in a good answer names.
+pub(crate) fn error_status(error: &Value) -> Option<u16> {
+    let code = error.get("code").and_then(Value::as_u64);
+    code.and_then(|code| u16::try_from(code).ok()).filter(|code| *code >= 400)
+}
+
+/// Reads the body of an answer with a good status.
+pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
+    let wire: WireAnswer = serde_json::from_slice(body).map_err(|error| Unfit::json(&error))?;
     let mut choices = match (wire.choices, wire.error) {
         (Some(choices), _) if !choices.is_empty() => choices,
         (_, Some(error)) if !error.is_null() => {
-            let status = error.get("code").and_then(Value::as_u64);
-            let status = status.and_then(|code| u16::try_from(code).ok());
-            return Err(Unfit::Error(ErrorText::read(body), status.filter(|code| *code >= 400)));
+            return Err(Unfit::Error(ErrorText::read(body), error_status(&error)));
         }
         (Some(_), _) => return Err(Unfit::NoChoices),
         (None, _) => return Err(Unfit::Other("it has no `choices`".to_owned())),
@@ -140,11 +149,12 @@ pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
     })
 }
 
-/// The tokens of a conversation: of several at one place, the one that stands there is the least
-/// likely, because the others are the likeliest.
-fn given(places: Vec<Option<BTreeMap<String, GivenToken>>>) -> Vec<GivenToken> {
-    let own = |place: BTreeMap<String, GivenToken>| place.into_values().max_by_key(|t| t.rank);
-    places.into_iter().flatten().filter_map(own).collect()
+/// The tokens of a conversation, of which one is asked for at each place.
+fn given(places: Vec<Option<BTreeMap<String, GivenToken>>>) -> Vec<Option<GivenToken>> {
+    let own = |place: Option<BTreeMap<String, GivenToken>>| {
+        place.filter(|place| place.len() == 1)?.into_values().next()
+    };
+    places.into_iter().map(own).collect()
 }
 
 /// Why a choice ended, by its word.

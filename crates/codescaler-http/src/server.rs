@@ -17,6 +17,7 @@ mod rendered;
 mod routes;
 mod run;
 mod tls;
+mod traces;
 mod wire;
 
 use std::{
@@ -38,7 +39,7 @@ pub use self::{
     },
     run::{Server, ServerError},
 };
-use self::{desk::Desk, metrics::Metrics};
+use self::{desk::Desk, metrics::Metrics, traces::Traces};
 use crate::endpoint::ApiKey;
 
 /// Where the server listens, whom it lets in, and its bounds.
@@ -50,6 +51,9 @@ pub struct ServerOptions {
     pub token: Option<ApiKey>,
     /// Certificate chain and private key, in PEM.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// The OpenTelemetry collector that gets a span for each request (OTLP over HTTP), such as
+    /// `http://127.0.0.1:4318`.
+    pub traces: Option<String>,
     /// Its bounds.
     pub bounds: ServerBounds,
     /// Seconds since 1970: several shapes say when an answer was made.
@@ -109,6 +113,7 @@ pub(crate) struct App {
     metrics: Arc<Metrics>,
     bounds: ServerBounds,
     token: Option<ApiKey>,
+    traces: Option<Traces>,
     clock: fn() -> u64,
     /// Memory for bodies, in pieces.
     bodies: Arc<Semaphore>,

@@ -2,10 +2,10 @@
 
 use codescaler::reasoning::{Stop, Trim, Watch};
 use serde::Deserialize;
-use serde_json::{Value, error::Category};
+use serde_json::Value;
 
 use crate::{
-    answer::{Answer, ErrorText, Unfit, WireLogprobs, finish, logprobs, text, usage},
+    answer::{Answer, ErrorText, Unfit, WireLogprobs, error_status, finish, logprobs, text, usage},
     chat::{Choice, Finish, Usage},
 };
 
@@ -47,6 +47,8 @@ pub(crate) struct Stream {
     logprobs: WireLogprobs,
     usage: Option<Usage>,
     stop: Option<Stop>,
+    /// Whether a part of a choice came.
+    has_begun: bool,
     is_done: bool,
 }
 
@@ -62,6 +64,7 @@ impl Stream {
             logprobs: WireLogprobs::default(),
             usage: None,
             stop: None,
+            has_begun: false,
             is_done: false,
         }
     }
@@ -93,15 +96,9 @@ impl Stream {
             self.is_done = true;
             return Ok(());
         }
-        let chunk: WireChunk =
-            serde_json::from_slice(data).map_err(|error| match error.classify() {
-                Category::Syntax | Category::Eof | Category::Io => {
-                    Unfit::Garbled(error.to_string())
-                }
-                Category::Data => Unfit::Other(error.to_string()),
-            })?;
-        if chunk.error.is_some_and(|error| !error.is_null()) {
-            return Err(Unfit::Error(ErrorText::read(data), None));
+        let chunk: WireChunk = serde_json::from_slice(data).map_err(|error| Unfit::json(&error))?;
+        if let Some(error) = chunk.error.filter(|error| !error.is_null()) {
+            return Err(Unfit::Error(ErrorText::read(data), error_status(&error)));
         }
         self.usage = chunk.usage.as_ref().and_then(usage).or(self.usage);
         for part in chunk.choices {
@@ -111,6 +108,8 @@ impl Stream {
     }
 
     fn add(&mut self, WireDelta { delta, finish_reason, logprobs }: WireDelta) {
+        self.has_begun = true;
+        let was_thinking = self.text.is_empty();
         let thought = delta.reasoning_content.or(delta.reasoning).unwrap_or_default();
         let said = text(delta.content.as_ref());
         self.reasoning += &thought;
@@ -123,16 +122,18 @@ impl Stream {
             self.finish = Some(finish(Some(&reason)));
         }
         // Behind a reasoning that is told apart stands the answer, which is nobody's to stop.
-        let watched = match (self.reasoning.is_empty(), self.text.is_empty()) {
-            (false, true) => &thought,
-            (true, _) => &said,
-            (false, false) => "",
-        };
-        self.stop = self.watch.read(watched);
+        if self.reasoning.is_empty() {
+            self.stop = self.watch.read(&said);
+        } else if was_thinking {
+            self.stop = self.watch.read(&thought);
+        }
     }
 
     /// What was read, once that was all.
     pub(crate) fn into_answer(self) -> Result<Answer, Unfit> {
+        if !self.has_begun && self.is_done {
+            return Err(Unfit::NoChoices);
+        }
         let Stream { mut text, mut reasoning, refusal, finish, usage, stop, .. } = self;
         if finish.is_none() && stop.is_none() && !self.is_done {
             return Err(Unfit::Garbled("the stream broke off".to_owned()));
@@ -162,10 +163,12 @@ impl Stream {
 /// been.
 pub(crate) fn stopped_late(answer: &mut Answer, trim: Trim) {
     for choice in &mut answer.choices {
-        let watched = choice.reasoning.as_mut().unwrap_or(&mut choice.text);
+        let reasoning = choice.reasoning.as_mut().filter(|reasoning| !reasoning.is_empty());
+        let is_apart = reasoning.is_some();
+        let watched = reasoning.unwrap_or(&mut choice.text);
         if let Some(stop) = Watch::new(trim).read(watched) {
             watched.truncate(stop.at);
-            if choice.reasoning.is_some() {
+            if is_apart {
                 choice.text.clear();
             }
             choice.trimmed = Some(stop);

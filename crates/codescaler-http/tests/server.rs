@@ -6,6 +6,8 @@ mod abuse;
 mod scripted;
 #[path = "server/tls.rs"]
 mod tls;
+#[path = "server/traces.rs"]
+mod traces;
 #[path = "server/wire.rs"]
 mod wire;
 #[path = "server/world.rs"]

@@ -328,12 +328,29 @@ impl Method {
 impl Method {
     /// Whether it goes on with answers that were begun, which not every language model does.
     pub fn continues(&self) -> bool {
-        matches!(self, Method::Qalign(_) | Method::Particles(_) | Method::Tree(_) | Method::Atts(_))
+        self.any(&|method| {
+            matches!(
+                method,
+                Method::Qalign(_) | Method::Particles(_) | Method::Tree(_) | Method::Atts(_)
+            )
+        })
     }
 
     /// Whether it wants a small language model beside the large one.
     pub fn wants_drafter(&self) -> bool {
-        matches!(self, Method::Atts(_))
+        self.any(&|method| matches!(method, Method::Atts(_)))
+    }
+
+    /// Whether that is so of it, or of a method in it.
+    fn any(&self, holds: &dyn Fn(&Method) -> bool) -> bool {
+        let inner = if let Method::Learn(learn) = self {
+            vec![learn.inner()]
+        } else if let Method::Route(route) = self {
+            route.inner()
+        } else {
+            Vec::new()
+        };
+        holds(self) || inner.into_iter().any(|method| method.any(holds))
     }
 }
 

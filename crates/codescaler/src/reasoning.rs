@@ -53,17 +53,17 @@ pub fn failed_steps(reasoning: &str) -> Option<f64> {
 /// When a reasoning is stopped: TrimR (Lin et al., arXiv:2505.17155).
 ///
 /// Its verifier, a smaller language model, says of each thought whether it holds an answer, and
-/// whether that is the one before it. Here the answer of a thought is its last block of code, and
-/// two of them are one when they differ in nothing but blank lines, comments of their own line and
-/// white space at the ends of lines. The paper stops after so many agreements one after the other,
-/// which a single odd answer begins anew; here they are counted among the last few
-/// (`agreeing` = `among` is as published).
+/// whether that is the one before it. Here the answer of a thought is its last block whose fence
+/// names a programming language, and two of them are one when they differ in nothing but blank
+/// lines, comments of their own line and white space at the ends of lines. The paper stops after so
+/// many agreements one after the other, which a single odd answer begins anew; here some odd ones
+/// may stand between (`odd` = 0 is as published).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Trim {
     /// With how many of those before it an answer has to agree.
     pub agreeing: u8,
-    /// How many before it are looked at.
-    pub among: u8,
+    /// How many others may stand between these.
+    pub odd: u8,
     /// Thoughts that may pass without agreement …
     pub thoughts_max: u16,
     /// … once there are so many bytes.
@@ -105,8 +105,10 @@ pub struct Watch {
     /// Where the line begins that is being read, and whether it was asked for a turn.
     line: usize,
     line_is_known: bool,
-    /// Where the code begins of a block that is open.
+    /// Where the text begins of a block that is open.
     block: Option<usize>,
+    /// Whether that is to be code.
+    is_code: bool,
     /// The last block of the thought that is being read.
     code: Option<String>,
     thoughts: u16,
@@ -126,6 +128,7 @@ impl Watch {
             line: 0,
             line_is_known: false,
             block: None,
+            is_code: false,
             code: None,
             thoughts: 1,
             answers: VecDeque::new(),
@@ -170,11 +173,17 @@ impl Watch {
     fn end_line(&mut self) {
         let (from, line) = (self.line, self.text[self.line..self.read].trim());
         match self.block {
-            None if line.starts_with("```") => self.block = Some(self.read),
+            None if line.starts_with("```") => {
+                self.block = Some(self.read);
+                self.is_code = is_language(&line[3..]);
+            }
             None => self.is_over = ENDS.iter().any(|end| line.contains(end)),
             Some(begin) if line == "```" => {
-                self.code = Some(self.text[begin..from].to_owned());
                 self.block = None;
+                let code = &self.text[begin..from];
+                if self.is_code && !normal(code).is_empty() {
+                    self.code = Some(code.to_owned());
+                }
             }
             Some(_) => {}
         }
@@ -187,11 +196,11 @@ impl Watch {
             return None;
         }
         if let Some(code) = self.code.take() {
-            let looked_at = self.answers.iter().rev().take(usize::from(self.trim.among));
             let same = normal(&code);
-            let agreeing = looked_at.filter(|answer| normal(answer) == same).count();
+            let agreeing = self.answers.iter().filter(|answer| normal(answer) == same).count();
             self.answers.push_back(code);
-            if self.answers.len() > usize::from(self.trim.among) {
+            // The newest counts itself.
+            if self.answers.len() > usize::from(self.trim.agreeing) + usize::from(self.trim.odd) {
                 self.answers.pop_front();
             }
             if agreeing >= usize::from(self.trim.agreeing) {
@@ -213,12 +222,24 @@ impl Watch {
     }
 }
 
+/// Whether what follows the marks of a fence names a language that programs are written in.
+fn is_language(info: &str) -> bool {
+    const OTHERS: [&str; 8] =
+        ["bash", "console", "input", "json", "output", "plaintext", "sh", "text"];
+    let info = info.trim().to_lowercase();
+    !info.is_empty() && !OTHERS.contains(&info.as_str())
+}
+
 /// A program without what does not matter when two are compared.
 fn normal(code: &str) -> String {
-    let matters = |line: &&str| {
-        let line = line.trim();
-        !(line.is_empty() || line.starts_with('#') || line.starts_with("//"))
+    // `#include` and `#define` are no comments.
+    let is_comment = |line: &str| {
+        line.starts_with("//")
+            || line.strip_prefix('#').is_some_and(|rest| {
+                rest.is_empty() || rest.starts_with(|c: char| c == '#' || c.is_whitespace())
+            })
     };
+    let matters = |line: &&str| !(line.trim().is_empty() || is_comment(line.trim()));
     code.lines().map(str::trim_end).filter(matters).collect::<Vec<_>>().join("\n")
 }
 
@@ -228,7 +249,7 @@ mod tests {
 
     use super::*;
 
-    const TRIM: Trim = Trim { agreeing: 2, among: 3, thoughts_max: 6, bytes_min: 0 };
+    const TRIM: Trim = Trim { agreeing: 2, odd: 1, thoughts_max: 6, bytes_min: 0 };
 
     /// Letters are thoughts that end with a program of that name, `.` is one without.
     fn thoughts(answers: &str) -> String {
@@ -259,7 +280,7 @@ mod tests {
     /// The thought at which it stops, which is cut off.
     #[test]
     fn reasonings_are_stopped() {
-        let published = Trim { among: 2, ..TRIM };
+        let published = Trim { odd: 0, ..TRIM };
         let late = Trim { bytes_min: 1_000_000, ..TRIM };
         for (trim, answers, expected) in [
             (TRIM, "aaa.", Some((3, Why::Agreed, "a"))),
@@ -283,6 +304,14 @@ mod tests {
             let answered = format!("So.\n</think>\n{text}");
             assert_eq!(stopped(trim, &answered), None, "{answers}");
         }
+        // Blocks that hold no program are no answers.
+        for block in ["```\n3\n```\n", "```text\n3\n```\n", "```python\n# hm\n\n```\n"] {
+            let text = format!("Wait.\n{block}Hm.\n").repeat(5);
+            assert_eq!(stopped(TRIM, &text), None, "{block}");
+        }
+        let defines = |n: u32| format!("Wait.\n```cpp\n#define N {n}\n```\n");
+        let text: String = (0..5).map(defines).collect();
+        assert_eq!(stopped(TRIM, &text), None);
         // A turn within code is none.
         let code = "```\nwait = 1\nhmm = 2\n```\n".repeat(9);
         assert_eq!(stopped(TRIM, &code), None);

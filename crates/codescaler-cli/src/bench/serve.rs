@@ -113,6 +113,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         token: None,
         tls: None,
+        traces: None,
         bounds: ServerBounds {
             items_max: usize::MAX,
             body_bytes_max: 1 << 30,

@@ -132,6 +132,16 @@ struct Shift<'a, 'b> {
     letters: Letters,
 }
 
+/// Whatever ends the work: requests that are under way are let go of, or whoever uses the client
+/// next would have their replies.
+impl Drop for Shift<'_, '_> {
+    fn drop(&mut self) {
+        if let Some(client) = self.crew.writers.client() {
+            self.letters.cancel_all(client);
+        }
+    }
+}
+
 impl Shift<'_, '_> {
     fn until_done(
         mut self,
@@ -206,8 +216,7 @@ impl Shift<'_, '_> {
                 Question::Chat(chat) => self.write(engine, (ticket, problem), &chat)?,
             }
         }
-        if let Some(Voice::Endpoints(client)) = self.crew.writers.asked().map(|asked| &asked.voice)
-        {
+        if let Some(client) = self.crew.writers.client() {
             self.letters.send(client);
         }
         if !to_score.is_empty() {
@@ -311,7 +320,7 @@ impl Shift<'_, '_> {
                     let Some(about) = self.desk.about.get(&ticket) else { continue };
                     let Some((role, price)) = about.writer else { continue };
                     *self.busy.by_role.entry(role).or_default() -= 1;
-                    let answer = self.crew.wrote((&about.problem, &about.begin), price, reply);
+                    let answer = self.crew.wrote(about, price, reply);
                     self.answered(engine, ticket, answer)?;
                 }
                 Ok(())
@@ -325,10 +334,7 @@ impl Shift<'_, '_> {
         let Some(About { writer: Some((role, price)), .. }) = self.desk.about.get(&ticket) else {
             return;
         };
-        let Some(Voice::Endpoints(client)) = self.crew.writers.asked().map(|asked| &asked.voice)
-        else {
-            return;
-        };
+        let Some(client) = self.crew.writers.client() else { return };
         self.letters.cancel(ticket, client, |other| self.desk.about.contains_key(&other));
         *self.busy.by_role.entry(*role).or_default() -= 1;
         // How much was written until then, nobody says.
@@ -374,6 +380,8 @@ struct About {
     writer: Option<(Role, Price)>,
     /// What its answer begins with.
     begin: String,
+    /// Whether it is to say how likely a text is.
+    weighs: bool,
 }
 
 impl FrontDesk<'_, '_> {
@@ -395,10 +403,12 @@ impl FrontDesk<'_, '_> {
             Question::Run { .. } | Question::Score { .. } => None,
         };
         let begin = begin.unwrap_or_default();
+        let is_weighing = |chat: &Chat| matches!(chat.prompt, Prompt::Weigh { .. });
+        let weighs = matches!(question, Question::Chat(chat) if is_weighing(chat));
         let problem = task.problem().clone();
         let words = format!("{}: {words}", problem.id);
         let key = self.crew.key(task, known, question);
-        self.about.insert(ticket, About { key, words, problem, writer, begin });
+        self.about.insert(ticket, About { key, words, problem, writer, begin, weighs });
     }
 }
 
@@ -449,12 +459,14 @@ impl Crew<'_> {
         let content = match question {
             Question::Chat(chat) => {
                 let asked = self.writers.asked()?;
-                let name = asked.name(asked.which(chat.prompt.role(), chat.index));
+                let which = asked.which(chat.prompt.role(), chat.index);
                 let messages = self.prompts.render(&chat.prompt, task, known).ok()?;
-                serde_json::to_vec(&(
-                    ("chat", name, messages),
-                    (chat.sampling, chat.index, self.seed_of(task, chat), self.policy.to_string()),
-                ))
+                let how = (chat.sampling, chat.index, self.seed_of(task, chat));
+                let parts = (("chat", asked.name(which), messages), (how, self.policy.to_string()));
+                let extra = asked.extra(which);
+                // What is weighed is a part of its text.
+                let from = if let Prompt::Weigh { from, .. } = chat.prompt { from } else { 0 };
+                serde_json::to_vec(&(parts, extra, from))
             }
             Question::Run { program, cases } => {
                 let limits = self.bounds.of(problem.limits);
@@ -542,7 +554,7 @@ impl Crew<'_> {
     /// What an endpoint's answer says.
     fn wrote(
         &self,
-        (problem, begin): (&Problem, &str),
+        About { problem, begin, weighs, .. }: &About,
         price: Price,
         reply: Result<codescaler_http::Reply, ChatError>,
     ) -> (Answer, Cost) {
@@ -556,6 +568,11 @@ impl Crew<'_> {
             return (refused("the endpoint gave no choice".to_owned()), cost);
         }
         let choice = reply.choices.swap_remove(0);
+        if *weighs && choice.logprob_sum.is_none() {
+            // Not kept: another server may say.
+            let why = "the endpoint does not say how likely a text is".to_owned();
+            return (Answer::Refused(Refusal::Unanswerable(why)), cost);
+        }
         let text = format!("{begin}{}", choice.text);
         let is_whole = choice.finish == Finish::Stop;
         let program = match &choice.trimmed {

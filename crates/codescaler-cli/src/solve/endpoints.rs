@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    num::NonZeroU64,
     path::{Path, PathBuf},
 };
 
@@ -20,7 +21,7 @@ use crate::{
 };
 
 /// Where completions come from.
-#[derive(Args, Clone, Debug, Default)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Language models")]
 pub(crate) struct EndpointOptions {
     /// An OpenAI-compatible endpoint, such as <http://127.0.0.1:8000/v1>. Its key is read from the
@@ -34,18 +35,21 @@ pub(crate) struct EndpointOptions {
     /// Requests under way at once.
     #[arg(long, requires = "endpoint", default_value_t = 16)]
     in_flight_max: usize,
+    /// Seconds that one attempt has, from connecting to the last byte.
+    #[arg(long, requires = "endpoint", default_value_t = ten_minutes())]
+    timeout_s: NonZeroU64,
     /// Samples of one prompt asked for in one request, as choices (`n`). A server that gives fewer is
     /// asked for the others one by one.
     #[arg(long, requires = "endpoint", default_value_t = 1)]
     choices_max: usize,
     /// The server goes on with an answer that was begun, as vLLM and SGLang do: qalign, particles,
-    /// rebase and ets need it.
+    /// rebase, ets and atts need it.
     #[arg(long, requires = "endpoint")]
     continues: bool,
     /// A TOML file with several endpoints, each for a role: `[[generator]]`, `[[tester]]`,
     /// `[[judge]]`, `[[drafter]]` (the small language model of atts), with the keys `base_url`, `language_model`, `api_key_env`, `in_flight_max`,
-    /// `requests_per_minute_max`, `choices_max`, `usd_per_million_in`, `usd_per_million_out`,
-    /// `continues`, `extra`.
+    /// `requests_per_minute_max`, `timeout_s`, `choices_max`, `usd_per_million_in`,
+    /// `usd_per_million_out`, `continues`, `extra`.
     #[arg(long, conflicts_with = "endpoint")]
     endpoints: Option<PathBuf>,
     /// Recorded completions, which stand for samples of the generator in their order.
@@ -81,9 +85,12 @@ struct One {
     #[serde(default)]
     requests_per_minute_max: Option<u32>,
     #[serde(default)]
-    usd_per_million_in: f64,
+    usd_per_million_in: Option<f64>,
     #[serde(default)]
-    usd_per_million_out: f64,
+    usd_per_million_out: Option<f64>,
+    /// Time that one attempt has.
+    #[serde(default = "ten_minutes")]
+    timeout_s: NonZeroU64,
     /// Samples of one prompt in one request.
     #[serde(default = "one")]
     choices_max: usize,
@@ -96,6 +103,10 @@ struct One {
 
 fn one() -> usize {
     1
+}
+
+fn ten_minutes() -> NonZeroU64 {
+    NonZeroU64::new(600).expect("it is not zero")
 }
 
 fn sixteen() -> usize {
@@ -117,7 +128,10 @@ pub(super) struct Asked {
     names: Vec<String>,
     /// Where each is asked; nothing for a decoder that is run here.
     urls: Vec<String>,
-    prices: Vec<Price>,
+    /// What only one server knows, and shapes its answers.
+    extras: Vec<serde_json::Map<String, serde_json::Value>>,
+    /// `None` where nobody said.
+    prices: Vec<Option<Price>>,
     by_role: [Vec<usize>; 4],
     /// Whether there is a small language model beside the large one.
     has_drafter: bool,
@@ -182,12 +196,15 @@ impl Writers<'_> {
         self.asked().map_or(usize::MAX, of)
     }
 
-    /// Whether there are those whom a method asks, and those that write programs go on with what
-    /// was begun where it wants that.
+    /// Whether there are those whom a method asks, those that write programs go on with what was
+    /// begun where it wants that, and they have prices where money is bounded.
     ///
     /// # Errors
     /// Who is missing or does not, and what to do.
-    pub(super) fn expect_for(&self, method: &Method) -> Result<(), String> {
+    pub(super) fn expect_for(&self, method: &Method, bounds_money: bool) -> Result<(), String> {
+        if bounds_money {
+            self.expect_prices()?;
+        }
         if method.wants_drafter() && !self.asked().is_some_and(|asked| asked.has_drafter) {
             return Err(format!(
                 "{method} has a small language model draft what a large one corrects: name both \
@@ -205,14 +222,44 @@ impl Writers<'_> {
             )
         };
         let Some(asked) = self.asked() else { return Err(fail("recorded completions cannot")) };
-        let writers = [Role::Generator, Role::Drafter].map(|role| &asked.by_role[place(role)]);
-        let cannot = writers.into_iter().flatten().find(|&&at| !asked.continues[at]);
+        let roles = match method.wants_drafter() {
+            true => &[Role::Generator, Role::Drafter][..],
+            false => &[Role::Generator],
+        };
+        let mut writers = roles.iter().flat_map(|role| &asked.by_role[place(*role)]);
+        let cannot = writers.find(|&&at| !asked.continues[at]);
         cannot.map_or(Ok(()), |&at| Err(fail(&format!("{} is not said to", asked.names[at]))))
+    }
+
+    /// Whether everybody has a price.
+    fn expect_prices(&self) -> Result<(), String> {
+        let Some(asked) = self.asked() else { return Ok(()) };
+        match asked.prices.iter().position(Option::is_none) {
+            None => Ok(()),
+            Some(at) => Err(format!(
+                "money is to be bounded, and nobody says what {} costs: give \
+                 usd_per_million_in and usd_per_million_out in --endpoints",
+                asked.names[at]
+            )),
+        }
+    }
+
+    /// Whoever asks endpoints, where there are any.
+    pub(super) fn client(&self) -> Option<&Client> {
+        match &self.asked()?.voice {
+            Voice::Endpoints(client) => Some(client),
+            Voice::Decoder(_) => None,
+        }
     }
 
     /// What a plan says of them.
     pub(super) fn described(&self) -> serde_json::Value {
-        self.asked().map_or_else(|| "recorded".into(), |asked| asked.names.clone().into())
+        let Some(asked) = self.asked() else { return "recorded".into() };
+        let one = |(at, name): (usize, &String)| match asked.extras[at].is_empty() {
+            true => name.clone().into(),
+            false => serde_json::json!({"name": name, "extra": asked.extras[at]}),
+        };
+        asked.names.iter().enumerate().map(one).collect()
     }
 }
 
@@ -238,6 +285,11 @@ impl Asked {
         &self.urls[which]
     }
 
+    /// What only the server of a language model is told.
+    pub(super) fn extra(&self, which: usize) -> &serde_json::Map<String, serde_json::Value> {
+        &self.extras[which]
+    }
+
     /// What answers of a language model are kept under.
     pub(super) fn name(&self, which: usize) -> &str {
         &self.names[which]
@@ -249,7 +301,7 @@ impl Asked {
     }
 
     pub(super) fn price(&self, which: usize) -> Price {
-        self.prices[which]
+        self.prices[which].unwrap_or_default()
     }
 }
 
@@ -264,8 +316,11 @@ impl EndpointOptions {
             language_model,
             endpoints,
             in_flight_max: 1,
+            timeout_s: ten_minutes(),
             choices_max: 1,
-            ..EndpointOptions::default()
+            continues: false,
+            candidates: None,
+            shuffle: None,
         }
     }
 
@@ -314,14 +369,15 @@ impl EndpointOptions {
         let endpoints = all.iter().map(endpoint).collect::<Result<_, _>>()?;
         let client = Client::new(endpoints)
             .map_err(|error| Failure::Input(anyhow::Error::new(error).context("the endpoints")))?;
-        let price = |one: &One| Price {
-            read: one.usd_per_million_in / 1e6,
-            written: one.usd_per_million_out / 1e6,
+        let price = |one: &One| {
+            let (read, written) = (one.usd_per_million_in?, one.usd_per_million_out?);
+            Some(Price { read: read / 1e6, written: written / 1e6 })
         };
         Ok(Asked {
             voice: Voice::Endpoints(client),
             names: all.iter().map(|one| one.language_model.clone()).collect(),
             urls: all.iter().map(|one| one.base_url.clone()).collect(),
+            extras: all.iter().map(|one| one.extra.clone()).collect(),
             prices: all.iter().map(price).collect(),
             in_flight_max: all.iter().map(|one| one.in_flight_max).collect(),
             choices_max: all.iter().map(|one| one.choices_max).collect(),
@@ -358,8 +414,9 @@ impl EndpointOptions {
             api_key_env: std::env::var_os("OPENAI_API_KEY").map(|_| "OPENAI_API_KEY".to_owned()),
             in_flight_max: self.in_flight_max,
             requests_per_minute_max: None,
-            usd_per_million_in: 0.0,
-            usd_per_million_out: 0.0,
+            usd_per_million_in: None,
+            usd_per_million_out: None,
+            timeout_s: self.timeout_s,
             choices_max: self.choices_max,
             continues: self.continues,
             extra: serde_json::Map::new(),
@@ -387,7 +444,8 @@ fn decoder(dir: &Path) -> Result<Asked, Failure> {
         voice: Voice::Decoder(Box::new(policy)),
         names: vec![hasher.finalize().to_hex()[..32].to_owned()],
         urls: vec![String::new()],
-        prices: vec![Price::default()],
+        extras: vec![serde_json::Map::new()],
+        prices: vec![Some(Price::default())],
         by_role: Role::ALL.map(|_| vec![0]),
         has_drafter: false,
         in_flight_max: vec![1],
@@ -414,6 +472,7 @@ fn endpoint(one: &One) -> Result<Endpoint, Failure> {
         api_key,
         in_flight_max: one.in_flight_max,
         requests_per_minute_max: one.requests_per_minute_max,
+        timeout_ms: one.timeout_s.get().saturating_mul(1000),
         extra: one.extra.clone(),
         ..Endpoint::new(&one.base_url, &one.language_model)
     })

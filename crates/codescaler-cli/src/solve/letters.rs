@@ -85,6 +85,16 @@ impl Letters {
     }
 }
 
+impl Letters {
+    /// Nobody waits for anything any more.
+    pub(super) fn cancel_all(&mut self, client: &Client) {
+        self.open.clear();
+        for request in std::mem::take(&mut self.sent).into_keys() {
+            client.cancel(request);
+        }
+    }
+}
+
 /// The reply to each of `n` samples. Tokens that were read are shared out evenly, and so are those
 /// that were written where the choices do not say.
 fn split(reply: Result<Reply, ChatError>, n: usize) -> Vec<Result<Reply, ChatError>> {

@@ -4,11 +4,16 @@ use std::time::Duration;
 
 use clap::Args;
 use codescaler::reasoning::Trim;
-use codescaler_http::{ChatError, ChatMessage, ChatRequest, Client, Reply, Role, Support};
+use codescaler_http::{
+    ChatError, ChatFault, ChatMessage, ChatRequest, Client, Reply, Role, Support, TokensParameter,
+};
 use serde_json::{Value as Json, json};
 
-use super::endpoints::{Asked, EndpointOptions, Voice};
-use crate::{failure::Failure, terminal::Terminal};
+use super::endpoints::{EndpointOptions, Voice, Writers};
+use crate::{
+    failure::Failure,
+    terminal::{Terminal, check_interrupt},
+};
 
 /// Endpoints to try.
 #[derive(Args, Debug)]
@@ -29,8 +34,8 @@ pub(crate) struct ProbeOptions {
 
 /// Says which of the endpoints cannot be reached, refuse the key or do not know the language model.
 /// Nothing is written there, and what is wrong keeps nobody from what was answered before.
-pub(super) fn greet(asked: &Asked, terminal: Terminal) {
-    let Voice::Endpoints(client) = &asked.voice else { return };
+pub(super) fn greet(writers: &Writers<'_>, terminal: Terminal) {
+    let (Some(asked), Some(client)) = (writers.asked(), writers.client()) else { return };
     for (at, name) in asked.names().iter().enumerate() {
         match client.names(at) {
             Ok(Some(names)) if !names.contains(name) && !names.is_empty() => {
@@ -62,9 +67,7 @@ pub(crate) fn probe(options: &ProbeOptions, terminal: Terminal) -> Result<Vec<Js
     let mut reports = Vec::new();
     for (at, name) in asked.names().iter().enumerate() {
         terminal.print(&format!("endpoint {} ({name}):", asked.url(at)));
-        let report = tried(client, at).map_err(|error| {
-            Failure::fault(anyhow::Error::new(error), "the endpoint does not answer")
-        })?;
+        let report = tried(client, at)?;
         for (what, found) in report.as_object().into_iter().flatten() {
             let found = found.as_str().map_or_else(|| found.to_string(), str::to_owned);
             terminal.print(&format!("  {what}: {found}"));
@@ -79,10 +82,16 @@ const COUNT: &str = "Count from 1 to 9, separated by a comma and a space. Write 
 const COUNTED: &str = "1, 2, 3, 4,";
 const COUNTED_ON: &str = " 5";
 
-fn tried(client: &Client, at: usize) -> Result<Json, ChatError> {
+fn tried(client: &Client, at: usize) -> Result<Json, Failure> {
     let user = || ChatMessage { role: Role::User, content: COUNT.to_owned() };
     let own = |content: String| ChatMessage { role: Role::Assistant, content };
-    let names = client.names(at)?;
+    let names = match client.names(at) {
+        Ok(None) => "not listed".to_owned(),
+        Ok(Some(names)) => shown(&names),
+        // A key that may ask need not be one that may list.
+        Err(ChatError { fault: fault @ ChatFault::Status { .. }, .. }) => fault.to_string(),
+        Err(error) => return Err(silent(error)),
+    };
     let request = ChatRequest { tokens_max: Some(16), ..ChatRequest::new(vec![user()]) };
     let all = ChatRequest {
         n: 2,
@@ -93,17 +102,17 @@ fn tried(client: &Client, at: usize) -> Result<Json, ChatError> {
         logprobs: true,
         ..request.clone()
     };
-    let answer = asked(client, at, all)?;
+    let answer = asked(client, at, all)?.map_err(silent)?;
     // Never stops.
-    let trim = Trim { agreeing: u8::MAX, among: 0, thoughts_max: u16::MAX, bytes_min: u32::MAX };
-    let streamed = asked(client, at, ChatRequest { trim: Some(trim), ..request.clone() });
+    let trim = Trim { agreeing: u8::MAX, odd: 0, thoughts_max: u16::MAX, bytes_min: u32::MAX };
+    let streamed = asked(client, at, ChatRequest { trim: Some(trim), ..request.clone() })?;
     let continued = ChatRequest {
         messages: vec![user(), own(COUNTED.to_owned())],
         continues: true,
         temperature: Some(0.0),
         ..request.clone()
     };
-    let continued = asked(client, at, continued);
+    let continued = asked(client, at, continued)?;
     let weighed = ChatRequest {
         messages: vec![user(), own(format!("{COUNTED}{COUNTED_ON}"))],
         continues: true,
@@ -111,7 +120,7 @@ fn tried(client: &Client, at: usize) -> Result<Json, ChatError> {
         tokens_max: Some(1),
         ..request
     };
-    let weighed = asked(client, at, weighed);
+    let weighed = asked(client, at, weighed)?;
     let known = client.capabilities(at);
     let text = |reply: &Result<Reply, ChatError>| match reply {
         Ok(reply) => reply.choices.first().map_or("", |choice| &choice.text).to_owned(),
@@ -119,7 +128,7 @@ fn tried(client: &Client, at: usize) -> Result<Json, ChatError> {
     };
     let likely = |reply: &Reply| reply.choices.first().and_then(|choice| choice.logprob_sum);
     Ok(json!({
-        "names": names.map_or_else(|| "not listed".to_owned(), |names| shown(&names)),
+        "names": names,
         "answer": text(&Ok(answer)),
         "several choices at once": word(known.n),
         "temperature": word(known.temperature),
@@ -127,7 +136,10 @@ fn tried(client: &Client, at: usize) -> Result<Json, ChatError> {
         "seed": word(known.seed),
         "stop": word(known.stop),
         "log-probabilities": word(known.logprobs),
-        "limit of tokens": format!("{:?}", known.tokens),
+        "limit of tokens": match known.tokens {
+            TokensParameter::Auto | TokensParameter::MaxTokens => "max_tokens",
+            TokensParameter::MaxCompletionTokens => "max_completion_tokens",
+        },
         "streams (trimr)": text(&streamed),
         "streams say what they cost": word(known.stream_options),
         format!("goes on with {COUNTED:?} (qalign, particles, rebase, ets, atts)"): text(&continued),
@@ -147,11 +159,20 @@ fn word(support: Support) -> &'static str {
     }
 }
 
-fn asked(client: &Client, at: usize, request: ChatRequest) -> Result<Reply, ChatError> {
+fn asked(
+    client: &Client,
+    at: usize,
+    request: ChatRequest,
+) -> Result<Result<Reply, ChatError>, Failure> {
     client.submit(at, 0, request);
     loop {
-        if let Some((_, reply)) = client.receive(Duration::from_secs(1)) {
-            return reply;
+        check_interrupt()?;
+        if let Some((_, reply)) = client.receive(Duration::from_millis(100)) {
+            return Ok(reply);
         }
     }
+}
+
+fn silent(error: ChatError) -> Failure {
+    Failure::fault(anyhow::Error::new(error), "the endpoint does not answer")
 }

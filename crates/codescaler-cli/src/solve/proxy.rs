@@ -106,7 +106,7 @@ impl Proxy {
             self.seat(writers);
             return Err(ChatFailure::Request(text));
         }
-        if let Err(text) = writers.expect_for(&method) {
+        if let Err(text) = writers.expect_for(&method, ask.budget.usd_max.is_some()) {
             self.seat(writers);
             return Err(ChatFailure::Request(text));
         }
@@ -162,8 +162,6 @@ fn search(
     let mut engine = Engine::new(searches, (budget, Budget::default()), ask.seed);
     let mut answers = Answers::in_memory();
     let mut found = None;
-    let mut told = String::new();
-    let mut is_watched = true;
     let worked = crew::work_watched(
         crew,
         &mut engine,
@@ -174,11 +172,7 @@ fn search(
                 "{} samples, {} programs run, {} scored",
                 spent.samples, spent.executions, spent.scores
             );
-            if progress != told {
-                told = progress;
-                is_watched = watch(&told).is_continue();
-            }
-            is_watched
+            watch(&progress).is_continue()
         },
         &mut |engine, solved| {
             let text = chosen(&solved.outcome, engine);

@@ -214,8 +214,12 @@ fn written(policy: &Policy, request: &ChatRequest) -> Result<Reply, ChatError> {
             is_estimated: true,
         },
         choices: vec![Choice {
-            logprob_sum: Some(sample.logprobs.iter().copied().map(f64::from).sum()),
-            tokens: u32::try_from(sample.tokens.len()).ok(),
+            // Tokens reach beyond the place where a reasoning is stopped.
+            logprob_sum: match stop {
+                None => Some(sample.logprobs.iter().copied().map(f64::from).sum()),
+                Some(_) => None,
+            },
+            tokens: u32::try_from(sample.tokens.len()).ok().filter(|_| stop.is_none()),
             finish: match sample.finish {
                 codescaler_nn::Finish::StopToken | codescaler_nn::Finish::StopText => Finish::Stop,
                 codescaler_nn::Finish::Length | codescaler_nn::Finish::Cancelled => Finish::Length,

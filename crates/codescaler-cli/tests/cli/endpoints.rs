@@ -166,6 +166,22 @@ fn a_large_language_model_corrects_a_small_one() {
 }
 
 #[test]
+fn what_cannot_be_kept_is_refused_at_the_start() {
+    let folder = folder("endpoints-refused");
+    write_problem(&folder);
+    let server = serve(vec![Step::Answer(200, "", completion(""))]);
+    for (options, expected) in [
+        ("--method sample --usd-max 1", "money is to be bounded, and nobody says what tiny costs"),
+        ("--method learning:method=\"qalign:n=4\"", "tiny is not said to"),
+        ("--method learning:method=\"atts:n=4\"", "name both in --endpoints"),
+    ] {
+        let said = said(&folder, &server, options);
+        assert!(said.contains(expected) && said.ends_with("exit 2\n"), "{options}: {said}");
+    }
+    assert!(server.seen.lock().unwrap().is_empty());
+}
+
+#[test]
 fn endpoints_are_tried() {
     let folder = folder("endpoints-doctor");
     write_problem(&folder);
@@ -193,7 +209,7 @@ fn endpoints_are_tried() {
           seed: works
           stop: works
           log-probabilities: rejected
-          limit of tokens: MaxTokens
+          limit of tokens: max_tokens
           streams (trimr): 1, 2, 3
           streams say what they cost: works
           goes on with "1, 2, 3, 4," (qalign, particles, rebase, ets, atts): 1, 2, 3

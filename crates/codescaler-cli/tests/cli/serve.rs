@@ -14,7 +14,10 @@ use serde_json::{Value, json};
 
 use crate::{
     codescaler, folder,
-    solve::server::{Step, serve},
+    solve::{
+        completion,
+        server::{Step, serve},
+    },
     train::{POLICY, prepared},
     transcript, write_pool,
 };
@@ -220,6 +223,50 @@ fn conversations_are_answered_by_a_method() {
     assert_eq!(answer["codescaler"]["candidates"], 3);
     let other = json!({"model": "gpt", "messages": asked});
     assert_eq!(served.post("/v1/chat/completions", "", &other).0, 422);
+    assert_eq!(served.stop(), Some(0));
+}
+
+/// A client that goes takes its requests with it: connections to the language model are closed, and
+/// whoever comes next has answers of its own.
+#[test]
+fn who_leaves_leaves_nothing_under_way() {
+    let folder = folder("serve-chat-left");
+    let (told, tells) = std::sync::mpsc::channel();
+    let answer = completion("```python\nprint(1)\n```");
+    let play = Step::Play(std::sync::Arc::new(move |_| (200, answer.clone())));
+    let server = serve(vec![Step::Silence(told.clone()), Step::Silence(told), play]);
+    let served = Served::start(
+        &folder,
+        &format!(
+            "--scorer linear --allow-weak-isolation --chats-max 1 --endpoint {} \
+             --language-model tiny",
+            server.base_url
+        ),
+    );
+    let messages = json!([{"role": "user", "content": "Print 1."}]);
+    let name = "codescaler/codescaler_run:tiny";
+    let asked = json!({"model": name, "messages": messages, "codescaler": {"n": 2}});
+    let body = asked.to_string();
+    let length = body.len();
+    let mut stream = TcpStream::connect(&served.address).unwrap();
+    write!(
+        stream,
+        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: {length}\r\n\r\n{body}"
+    )
+    .unwrap();
+    let wait = || tells.recv_timeout(Duration::from_mins(1));
+    assert_eq!([wait(), wait()], [Ok("arrived"); 2]);
+    drop(stream);
+    assert_eq!([wait(), wait()], [Ok("closed"); 2]);
+    let next = loop {
+        match served.post("/v1/chat/completions", "", &asked) {
+            (200, answer) => break answer,
+            // The only seat is not back yet.
+            (status, answer) => assert_eq!(status, 429, "{answer}"),
+        }
+        thread::sleep(Duration::from_millis(50));
+    };
+    assert!(next.contains("print(1)"), "{next}");
     assert_eq!(served.stop(), Some(0));
 }
 

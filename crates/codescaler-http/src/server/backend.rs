@@ -56,7 +56,8 @@ pub trait Backend: Send + Sync + 'static {
     /// A fault is ours, and says nothing of the program.
     fn run_code(&self, job: &RunCode) -> Result<Ran, Fault>;
 
-    /// Finds an answer to a conversation with a method; `watch` hears how far it is, and may break.
+    /// Finds an answer to a conversation with a method; `watch` is told again and again how far it is,
+    /// whether that is news or not, and may break.
     ///
     /// # Errors
     /// When no answer was found, with what to tell the client.

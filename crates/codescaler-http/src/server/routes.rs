@@ -20,6 +20,7 @@ use crate::{
         Shared,
         failure::{Failure, json_response},
         openapi, pages,
+        traces::Traces,
         wire::{chat, execution, native, nemo_gym, pooling, rerank, trainers},
     },
 };
@@ -69,11 +70,16 @@ async fn observe(State(shared): State<Shared>, request: Request, next: Next) -> 
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
+    let traces = shared.traces.as_ref();
+    let span = traces.map(|traces| traces.begin(&method, &route, request.headers()));
     let mut response = next.run(request).await;
     let (status, took) = (response.status().as_u16(), since.elapsed());
     shared.metrics.answered(&route, status, took);
     let ms = took.as_secs_f64() * 1e3;
-    tracing::info!(%method, route, status, ms, "request");
+    match span.map(|span| Traces::end(span, status)) {
+        Some(trace) => tracing::info!(%method, route, status, ms, %trace, "request"),
+        None => tracing::info!(%method, route, status, ms, "request"),
+    }
     if shared.is_draining.load(Ordering::Relaxed) {
         response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     }

@@ -30,7 +30,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::server::{
     App, Backend, ServerOptions, Shared, body::PIECE_BYTES, desk::Desk, metrics::Metrics,
-    queue::Bounds, routes, tls,
+    queue::Bounds, routes, tls, traces::Traces,
 };
 
 /// How often a server looks whether it is to stop.
@@ -60,6 +60,14 @@ pub enum ServerError {
     Tls {
         /// The file.
         path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// The collector of spans cannot be asked.
+    #[error("the collector of spans, {collector}: {what}")]
+    Traces {
+        /// Its address.
+        collector: String,
         /// What is wrong with it.
         what: String,
     },
@@ -93,6 +101,7 @@ impl Server {
             metrics,
             bounds,
             token: options.token,
+            traces: options.traces.as_deref().map(Traces::new).transpose()?,
             clock: options.clock,
             bodies: Arc::new(Semaphore::new(bounds.bodies_bytes_max.div_ceil(PIECE_BYTES))),
             slots: Arc::new(Semaphore::new(about.slots.max(1))),
@@ -128,6 +137,9 @@ impl Server {
         let shared = Arc::clone(&self.shared);
         runtime.block_on(self.serve(is_stopped));
         shared.desk.close();
+        if let Some(traces) = &shared.traces {
+            traces.stop();
+        }
         runtime.shutdown_timeout(Duration::from_secs(1));
         Ok(())
     }

@@ -4,7 +4,7 @@ use codescaler::reasoning::{Trim, Why};
 
 use super::*;
 
-const TRIM: Trim = Trim { agreeing: 2, among: 3, thoughts_max: 4, bytes_min: 0 };
+const TRIM: Trim = Trim { agreeing: 2, odd: 1, thoughts_max: 4, bytes_min: 0 };
 
 fn trimmed() -> ChatRequest {
     ChatRequest { trim: Some(TRIM), logprobs: true, ..request(1) }
@@ -15,6 +15,27 @@ fn part(delta: &Value) -> String {
     let logprobs = json!({"content": [{"logprob": -0.5}]});
     let choice = json!({"index": 0, "delta": delta, "logprobs": logprobs});
     format!("data: {}\n\n", json!({"choices": [choice]}))
+}
+
+/// The same thoughts, the last of which comes with the first words of the answer.
+#[test]
+fn where_thinking_ends_is_watched() {
+    let thoughts = ["1", "1", "1"].map(thought).concat() + "Wait. It is done.\n";
+    let both = part(&json!({"reasoning_content": thoughts, "content": "So:"}));
+    let whole = |message: &Value| {
+        let choice = json!({"index": 0, "message": message, "finish_reason": "stop"});
+        Step::Answer(200, "", json!({"choices": [choice]}).to_string())
+    };
+    for step in [
+        stream([vec![both], end()].concat()),
+        // Where they come as a whole, with a reasoning apart or without.
+        whole(&json!({"reasoning_content": "", "content": thoughts})),
+        whole(&json!({"reasoning": thoughts, "content": "So:"})),
+    ] {
+        let server = serve(vec![step]);
+        let reply = ask(&client(endpoint(&server.base_url)), trimmed()).unwrap();
+        assert_eq!(reply.choices[0].trimmed.as_ref().map(|stop| stop.why), Some(Why::Agreed));
+    }
 }
 
 fn said(texts: &[&str]) -> Vec<String> {
@@ -62,6 +83,10 @@ fn streams_are_read() {
         "#]],
         );
     }
+}
+
+#[test]
+fn streams_that_are_none_are_told() {
     // A server that does not stream, one that does not know the option, and one whose stream
     // breaks off at first.
     check(
@@ -97,6 +122,25 @@ fn streams_are_read() {
         "b" Stop logprob -0.5 of 1
         tokens 7 -> 5, attempts 2
         stream_options Works, weighs Unknown
+    "#]],
+    );
+    check(
+        vec![stream(vec!["data: [DONE]\n\n".to_owned()])],
+        trimmed(),
+        &expect![[r#"
+        > {"stream":true,"stream_options":{"include_usage":true},"logprobs":true}
+        error: URL: an answer without choices; look into the log of the server (attempts: 1)
+        stream_options Unknown, weighs Unknown
+    "#]],
+    );
+    let long = json!({"error": {"code": 400, "message": "maximum context length is 8"}});
+    check(
+        vec![stream(vec![format!("data: {long}\n\n")])],
+        trimmed(),
+        &expect![[r#"
+        > {"stream":true,"stream_options":{"include_usage":true},"logprobs":true}
+        error: URL: the context is exceeded: maximum context length is 8; shorten the messages or want fewer tokens (attempts: 1)
+        stream_options Unknown, weighs Unknown
     "#]],
     );
     let failed = "data: {\"error\": {\"message\": \"worn out\"}}\n\n".to_owned();
@@ -150,10 +194,9 @@ fn texts_are_weighed() {
         Step::Answer(200, "", body.to_string())
     };
     let token = |logprob: f64, text: &str| json!({"logprob": logprob, "decoded_token": text});
-    let likelier = json!({"logprob": -0.1, "rank": 1, "decoded_token": "x"});
-    let own = json!({"logprob": -2.0, "rank": 9, "decoded_token": "cd"});
+    let own = json!({"logprob": -2.0, "rank": null, "decoded_token": "cd"});
     let given = json!([
-        null, {"5": token(-8.0, "z")}, {"6": token(-1.0, "ab")}, {"7": likelier, "8": own}
+        null, {"5": token(-8.0, "z")}, {"6": token(-1.0, "ab")}, {"8": own}
     ]);
     check(
         vec![answer(&given)],
@@ -161,6 +204,18 @@ fn texts_are_weighed() {
         &expect![[r#"
         > {"prompt_logprobs":0,"max_tokens":1}
         "" Length logprob -3 of 2
+        tokens 7 -> 1, attempts 1
+        stream_options Unknown, weighs Works
+    "#]],
+    );
+    // Nobody says which of two it is.
+    let either = json!({"6": token(-1.0, "abcd"), "7": token(-2.0, "x")});
+    check(
+        vec![answer(&json!([null, either]))],
+        asked.clone(),
+        &expect![[r#"
+        > {"prompt_logprobs":0,"max_tokens":1}
+        "" Length
         tokens 7 -> 1, attempts 1
         stream_options Unknown, weighs Works
     "#]],
@@ -178,7 +233,7 @@ fn texts_are_weighed() {
     );
     check(
         vec![ok(&["a"])],
-        asked.clone(),
+        asked,
         &expect![[r#"
         > {"prompt_logprobs":0,"max_tokens":1}
         "" Stop
@@ -186,7 +241,11 @@ fn texts_are_weighed() {
         stream_options Unknown, weighs Ignored
     "#]],
     );
-    // One that is known not to is not asked again.
+}
+
+#[test]
+fn who_does_not_weigh_is_not_asked_again() {
+    let asked = ChatRequest { weigh: Some(4), tokens_max: Some(1), ..request(1) };
     let server = serve(vec![ok(&["a"])]);
     let client = client(endpoint(&server.base_url));
     for _ in 0..3 {

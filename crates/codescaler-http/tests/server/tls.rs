@@ -8,6 +8,8 @@
 //!
 //! `other.pem` is the key of another certificate made like this.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::{io::Write as _, path::PathBuf, sync::Arc};
 
 use codescaler_http::{Server, ServerError, ServerOptions};

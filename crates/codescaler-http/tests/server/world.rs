@@ -44,6 +44,7 @@ pub(crate) fn options() -> ServerOptions {
         bind: SocketAddr::from(([127, 0, 0, 1], 0)),
         token: None,
         tls: None,
+        traces: None,
         bounds: ServerBounds::default(),
         clock: || 1_780_000_000,
     }

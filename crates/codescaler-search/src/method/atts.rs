@@ -3,10 +3,10 @@
 //! says how likely each step is. Steps that are too unlikely are written by the large one. Samples
 //! do not wait for each other.
 //!
-//! What "too unlikely" is, is calibrated: first steps of drafts of the same problem are weighed,
-//! and a step is rejected when its conformal p-value among those is at most `reject`, so that this
-//! share of steps like them is rejected whatever the language models are. The released code
-//! compares a percentile instead of that p-value, and lets the large language model go on *behind*
+//! What "too unlikely" is, is calibrated: first steps of other drafts of the same problem are
+//! weighed, and a step is rejected when its conformal p-value among those is at most `reject`: of
+//! steps like them, at most this share, whatever the language models are. Later steps, and longer
+//! ones, may be likelier or less likely than those. The released code compares a percentile instead of that p-value, and lets the large language model go on *behind*
 //! the step that it rejected (`appended=true`); here it writes the step anew, as the paper says.
 
 use codescaler::select::Rule;
@@ -39,7 +39,8 @@ pub struct Atts {
     pub steps_max: Count,
     /// Temperature.
     pub temperature: Temperature,
-    /// The share of steps that the large language model is to write.
+    /// The share of steps like those that they are compared with that the large language model is
+    /// to write, at most.
     pub reject: f64,
     /// Whether what it writes follows the rejected step.
     pub appended: bool,
@@ -101,7 +102,9 @@ impl Atts {
     /// order is that of perplexities.
     fn calibration(&self, ask: &mut Ask<'_>) -> Asked<Vec<f64>> {
         let sampling = sampling(self.calibration_temperature, self.calibration_tokens);
-        let weighed = all((0..self.calibration.get()).map(|index| {
+        // Other samples than those that are judged by them.
+        let own = self.n.get()..self.n.get().saturating_add(self.calibration.get());
+        let weighed = all(own.map(|index| {
             let step = grown_by(ask, &Growth::default(), Prompt::step, sampling, index)?;
             weighed(ask, &Growth::default(), &step)
         }))?;
@@ -114,6 +117,10 @@ impl Atts {
         let (mut sample, mut steps) = (Growth::default(), Steps::default());
         while !sample.has_ended && steps.taken < self.steps_max.get() {
             let draft = grown_by(ask, &sample, Prompt::step, sampling, index)?;
+            if draft.text == sample.text {
+                sample = draft;
+                break;
+            }
             let surprise = weighed(ask, &sample, &draft)?;
             let is_rejected =
                 surprise.is_some_and(|surprise| p_value(calibration, surprise) <= self.reject);

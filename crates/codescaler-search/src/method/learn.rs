@@ -10,6 +10,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
+    Method,
     pool::{Count, Outcome, Temperature, count, sampling},
     route::Named,
 };
@@ -45,6 +46,11 @@ impl Default for Learn {
 }
 
 impl Learn {
+    /// The method that solves.
+    pub(super) fn inner(&self) -> &Method {
+        self.method.method()
+    }
+
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         let outcome = self.method.solve(ask)?;
         let Some(program) = outcome.program() else { return Ok(outcome) };

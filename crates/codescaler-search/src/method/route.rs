@@ -91,6 +91,11 @@ impl Named {
     pub(super) fn solve(&self, ask: &mut Ask<'_>) -> Asked<Outcome> {
         self.method.solve(ask)
     }
+
+    /// The method itself.
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
 }
 
 impl TryFrom<String> for Named {
@@ -126,6 +131,12 @@ impl Default for Table {
 }
 
 impl Route {
+    /// The methods of its table.
+    pub(super) fn inner(&self) -> Vec<&Method> {
+        let named = self.table.easier.iter().map(|bin| &bin.method).chain([&self.table.hardest]);
+        named.map(Named::method).collect()
+    }
+
     /// A router that finds out how easy problems are, and solves them by their first sample.
     pub fn probing(feature: Feature, probe: Count) -> Route {
         let hardest = Named::of("sample");

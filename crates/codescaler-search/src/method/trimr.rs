@@ -40,10 +40,10 @@ pub struct TrimR {
     pub temperature: Temperature,
     /// Tokens of an answer with its reasoning.
     pub tokens_max: Count,
-    /// Thoughts before it that a thought has to agree with, to be the last …
+    /// Thoughts before it that a thought has to agree with, to be the last.
     pub agreeing: u8,
-    /// … of so many; as many as `agreeing` is as published.
-    pub among: u8,
+    /// Odd ones that may stand between those; none is as published.
+    pub odd: u8,
     /// Thoughts that may come to nothing …
     pub thoughts_max: u16,
     /// … once this share of the tokens is written.
@@ -61,7 +61,7 @@ impl Default for TrimR {
             temperature: Temperature::of(0.6),
             tokens_max: count(32_768),
             agreeing: 2,
-            among: 3,
+            odd: 1,
             thoughts_max: 20,
             share_min: 0.5,
             finish_tokens: count(4096),
@@ -101,20 +101,16 @@ impl TrimR {
             reason = "a number of bytes saturates"
         )]
         let bytes_min = (self.share_min * 4.0 * f64::from(self.tokens_max.get())) as u32;
-        Trim {
-            agreeing: self.agreeing,
-            among: self.among,
-            thoughts_max: self.thoughts_max,
-            bytes_min,
-        }
+        Trim { agreeing: self.agreeing, odd: self.odd, thoughts_max: self.thoughts_max, bytes_min }
     }
 
     /// The program of an answer: its own, or the one it is made to write at last.
     fn program(&self, ask: &mut Ask<'_>, reply: &Reply, index: u32) -> Asked<Slot> {
         let own = program_of(ask, reply);
         match reply.trimmed {
-            None | Some(Why::Agreed) => Ok(own),
-            Some(Why::GaveUp | Why::Loops) => {
+            None => Ok(own),
+            Some(Why::Agreed) if own.is_some() => Ok(own),
+            Some(Why::Agreed | Why::GaveUp | Why::Loops) => {
                 let thought = reply.reasoning.as_ref().unwrap_or(&reply.text);
                 let prompt = Prompt::Finish { said: ask.keep(thought) };
                 let sampling = sampling(self.temperature, self.finish_tokens);

@@ -142,10 +142,13 @@ pub(crate) async fn completions(
     let (progress, heard) = mpsc::unbounded_channel::<String>();
     let backend = Arc::clone(&shared.backend);
     let work = tokio::task::spawn_blocking(move || {
-        // A send fails once the client has gone: then the search stops.
-        let mut watch = |said: &str| match progress.send(said.to_owned()) {
-            Ok(()) => ControlFlow::Continue(()),
-            Err(_) => ControlFlow::Break(()),
+        // Once the client has gone, nobody hears: then the search stops.
+        let mut told = String::new();
+        let mut watch = |said: &str| {
+            if said != told && progress.send(said.to_owned()).is_ok() {
+                said.clone_into(&mut told);
+            }
+            if progress.is_closed() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let answer = backend.chat(&ask, &mut watch);
         drop(permit);
