@@ -3,4 +3,5 @@
 mod engine;
 mod methods;
 mod prompts;
+mod sstar;
 mod world;

@@ -52,6 +52,9 @@ pub(super) enum Judge {
     First,
     /// Says nothing.
     Mute,
+    /// Prefers the larger number, right or wrong, and wavers where the two differ by an odd one: it
+    /// then takes the first for better only when the larger one stands there.
+    Wavering,
 }
 
 pub(super) fn problem(visible: i64) -> Problem {
@@ -173,6 +176,9 @@ impl World {
     fn judged(&self, pair: [u32; 2]) -> &'static str {
         match (self.judge, pair) {
             (Judge::Mute, _) => "I cannot say.",
+            (Judge::Wavering, [a, b]) if a > b => "Answer: first",
+            (Judge::Wavering, [a, b]) if (b - a).is_multiple_of(2) => "Answer: second",
+            (Judge::Wavering, _) => "Answer: equal",
             (Judge::Perfect, [a, b]) if a == b => "Answer: equal",
             (Judge::First, _) | (Judge::Perfect, [0, _]) => "Answer: first",
             (Judge::Perfect, [_, 0]) => "Answer: second",
