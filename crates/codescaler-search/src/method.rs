@@ -71,6 +71,12 @@ macro_rules! families {
                 }
             }
 
+            fn family(&self) -> Family {
+                match self {
+                    $(Method::$family(_) => Family::$family,)*
+                }
+            }
+
             /// The family's name, and the parameters as JSON.
             fn written(&self) -> (&'static str, Json) {
                 match self {
@@ -313,6 +319,20 @@ fn read<T: DeserializeOwned>(parameters: Map<String, Json>) -> Result<T, String>
 }
 
 impl Method {
+    /// The same with another number of samples.
+    ///
+    /// # Errors
+    /// When it has no such number, or not that one.
+    pub fn with_samples(&self, n: u32) -> Result<Method, MethodError> {
+        let (name, parameters) = self.written();
+        let Json::Object(mut parameters) = parameters else {
+            unreachable!("parameters are an object")
+        };
+        parameters.insert("n".to_owned(), n.into());
+        let fail = |message| MethodError::Parameter { method: name.to_owned(), message };
+        self.family().with(parameters).map_err(fail)
+    }
+
     /// The same with another number of answers of its test writer, which may be zero; `None` for
     /// methods that have none to vote with.
     pub fn with_tests(&self, tests: u32) -> Option<Method> {

@@ -132,16 +132,13 @@ impl Proxy {
 
     /// The method that is asked for, with the number of candidates that is asked for.
     fn method(&self, ask: &ChatAsk) -> Result<Method, ChatFailure> {
-        if ask.method.is_empty() && ask.n.is_none() {
-            return Ok(self.method.clone());
-        }
-        let mut text =
-            if ask.method.is_empty() { self.method.to_string() } else { ask.method.clone() };
-        if let Some(n) = ask.n {
-            let separator = if text.contains(':') { ';' } else { ':' };
-            text = format!("{text}{separator}n={n}");
-        }
-        text.parse().map_err(|error| ChatFailure::Request(format!("codescaler.strategy: {error}")))
+        let named = match ask.method.as_str() {
+            "" => Ok(self.method.clone()),
+            name => name.parse::<Method>(),
+        };
+        let fail = |error| ChatFailure::Request(format!("codescaler.strategy: {error}"));
+        let method = named.map_err(fail)?;
+        ask.n.map_or(Ok(method.clone()), |n| method.with_samples(n)).map_err(fail)
     }
 }
 

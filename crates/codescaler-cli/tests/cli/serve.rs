@@ -221,6 +221,9 @@ fn conversations_are_answered_by_a_method() {
         json!({"prompt_tokens": 300, "completion_tokens": 30, "total_tokens": 330})
     );
     assert_eq!(answer["codescaler"]["candidates"], 3);
+    let ours = json!({"model": "codescaler", "messages": asked, "codescaler": {"n": 1}});
+    let answer = served.json("/v1/chat/completions", &ours);
+    assert_eq!(answer["codescaler"]["candidates"], 1);
     let other = json!({"model": "gpt", "messages": asked});
     assert_eq!(served.post("/v1/chat/completions", "", &other).0, 422);
     assert_eq!(served.stop(), Some(0));

@@ -86,7 +86,8 @@ struct Budget {
 /// What is asked, and by which method.
 fn ask(shared: &Shared, request: ChatRequest) -> Result<(String, ChatAsk), Failure> {
     let ChatRequest { model: name, messages, seed, n, codescaler, .. } = request;
-    if shared.backend.about().methods.is_empty() {
+    let about = shared.backend.about();
+    if about.methods.is_empty() {
         return Err(Failure::NotFound(
             "this server asks no language model: start it with --endpoint or --endpoints"
                 .to_owned(),
@@ -99,7 +100,8 @@ fn ask(shared: &Shared, request: ChatRequest) -> Result<(String, ChatAsk), Failu
     let mut messages: Vec<ChatMessage> = messages.into_iter().map(|turn| turn.0).collect();
     let tagged = messages.iter_mut().rev().find_map(take_tag);
     let (named, language_model) = match name.strip_prefix(PREFIX) {
-        None => (None, Some(name.as_str()).filter(|name| !name.is_empty())),
+        // The name that stands first in our own list leaves it to us.
+        None => (None, Some(name.as_str()).filter(|name| !name.is_empty() && *name != about.name)),
         Some(rest) => match rest.split_once(':') {
             None => (Some(rest), None),
             Some((method, language_model)) => (Some(method), Some(language_model)),
