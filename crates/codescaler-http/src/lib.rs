@@ -11,7 +11,8 @@
 //!
 //! [`Scorers`] are reward models behind other servers, asked as one.
 //!
-//! The environment is not asked: keys are passed in, and proxies are not used.
+//! The environment is not asked: keys are passed in, and proxies are not used. (But for the exporter
+//! of spans, which reads OpenTelemetry's own variables.)
 
 mod answer;
 mod body;

@@ -47,9 +47,9 @@ pub(crate) struct EndpointOptions {
     #[arg(long, requires = "endpoint")]
     continues: bool,
     /// A TOML file with several endpoints, each for a role: `[[generator]]`, `[[tester]]`,
-    /// `[[judge]]`, `[[drafter]]` (the small language model of atts), with the keys `base_url`, `language_model`, `api_key_env`, `in_flight_max`,
-    /// `requests_per_minute_max`, `timeout_s`, `choices_max`, `usd_per_million_in`,
-    /// `usd_per_million_out`, `continues`, `extra`.
+    /// `[[judge]]`, `[[drafter]]` (the small language model of atts), with the keys `base_url`,
+    /// `language_model`, `api_key_env`, `in_flight_max`, `requests_per_minute_max`, `timeout_s`,
+    /// `choices_max`, `usd_per_million_in`, `usd_per_million_out`, `continues`, `extra`.
     #[arg(long, conflicts_with = "endpoint")]
     endpoints: Option<PathBuf>,
     /// Recorded completions, which stand for samples of the generator in their order.

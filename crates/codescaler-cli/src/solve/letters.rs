@@ -83,9 +83,7 @@ impl Letters {
             self.sent.remove(&request);
         }
     }
-}
 
-impl Letters {
     /// Nobody waits for anything any more.
     pub(super) fn cancel_all(&mut self, client: &Client) {
         self.open.clear();

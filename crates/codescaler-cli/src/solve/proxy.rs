@@ -138,7 +138,10 @@ impl Proxy {
         };
         let fail = |error| ChatFailure::Request(format!("codescaler.strategy: {error}"));
         let method = named.map_err(fail)?;
-        ask.n.map_or(Ok(method.clone()), |n| method.with_samples(n)).map_err(fail)
+        match ask.n {
+            None => Ok(method),
+            Some(n) => method.with_samples(n).map_err(fail),
+        }
     }
 }
 
