@@ -1,6 +1,7 @@
 //! `codescaler curate`: from verified programs to preferences.
 
 mod bugs;
+mod conversations;
 mod dataset;
 mod export;
 mod pairs;
@@ -20,13 +21,15 @@ use crate::{
     terminal::Terminal,
 };
 
-/// Turn verified programs into preference pairs.
+/// Turn verified programs into preference pairs, and into conversations to learn from.
 #[derive(Subcommand)]
 pub(crate) enum Options {
     Pairs(pairs::Options),
     Bugs(bugs::Options),
     Probes(probes::Options),
     Export(export::Options),
+    Repairs(conversations::RepairOptions),
+    Tests(conversations::TestOptions),
 }
 
 /// A candidate that was made here, under the name of the author of what it was made from.
@@ -50,5 +53,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Bugs(options) => bugs::run(terminal, options),
         Options::Probes(options) => probes::run(terminal, options),
         Options::Export(options) => export::run(terminal, options),
+        Options::Repairs(options) => conversations::repairs(terminal, options),
+        Options::Tests(options) => conversations::tests(terminal, options),
     }
 }

@@ -135,6 +135,14 @@ impl SandboxOptions {
         self.slots.map_or(codescaler_sandbox::Options::default().slots, NonZeroUsize::get)
     }
 
+    /// The same options as words of a command line.
+    pub(crate) fn words(&self) -> Vec<String> {
+        let slots = self.slots.map(|slots| format!("--slots={slots}"));
+        let weak = self.allow_weak_isolation.then(|| "--allow-weak-isolation".to_owned());
+        let python = self.python.as_deref().map(|path| format!("--python={}", path.display()));
+        slots.into_iter().chain(weak).chain(python).collect()
+    }
+
     /// Starts the sandbox.
     pub(crate) fn start(&self, terminal: Terminal) -> Result<Sandbox, Failure> {
         let mut options = codescaler_sandbox::Options {

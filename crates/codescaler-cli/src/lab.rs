@@ -2,6 +2,7 @@
 
 mod claims;
 mod run;
+mod search;
 
 use std::path::PathBuf;
 
@@ -27,6 +28,7 @@ use crate::{
 pub(crate) enum Lab {
     Problems(Options),
     Run(run::Options),
+    Search(search::Options),
 }
 
 /// Make small Python problems with statements, tests, and programs to learn from.
@@ -156,6 +158,7 @@ pub(crate) fn run(terminal: Terminal, lab: &Lab) -> Result<Outcome, Failure> {
     match lab {
         Lab::Problems(options) => problems(terminal, options),
         Lab::Run(options) => run::run(terminal, options),
+        Lab::Search(options) => search::run(terminal, options),
     }
 }
 

@@ -35,6 +35,7 @@ mod tensorboard;
 mod terminal;
 mod train;
 mod verdicts;
+mod workshop;
 
 use std::{io, process::ExitCode};
 

@@ -100,7 +100,7 @@ pub(crate) struct Options {
 }
 
 /// How scores become rewards.
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct ShapingOptions {
     /// How scores become rewards; in the server on the routes of trainers, where a request does not
     /// say: routes of other servers always give raw scores.

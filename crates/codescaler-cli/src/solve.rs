@@ -32,7 +32,6 @@ use codescaler_search::{
 use indicatif::ProgressBar;
 use serde_json::json;
 
-pub(crate) use self::probe::{ProbeOptions, probe};
 use self::{
     answers::Answers,
     crew::Crew,
@@ -40,6 +39,10 @@ use self::{
     memory::Memory,
     probe::greet,
     workers::bare,
+};
+pub(crate) use self::{
+    probe::{ProbeOptions, probe},
+    workers::cells,
 };
 use crate::{
     exec::{Bounds, SandboxOptions},

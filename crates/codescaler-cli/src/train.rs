@@ -119,7 +119,7 @@ struct Training {
 }
 
 /// What a decoder is trained with.
-#[derive(Args)]
+#[derive(Args, Clone)]
 struct Engine {
     /// What products are computed from.
     #[arg(long, default_value = "bf16", value_parser = one_of(&PRECISIONS, Precision::name))]

@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
 pub use self::shown::shortened;
-use self::shown::{Case, cases, feedback};
+use self::shown::{Case, Tested, cases, tested};
 use crate::{
     ask::{Cases, Digest, Known},
     task::Task,
@@ -525,9 +525,10 @@ fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
     let programs: Vec<Shown<'_>> = prompt
         .programs()
         .into_iter()
-        .map(|program| Shown {
-            text: known.text(program),
-            feedback: feedback(problem, known.cells(program, Cases::Visible)),
+        .map(|program| {
+            let tests = tested(problem, known.cells(program, Cases::Visible));
+            let feedback = tests.iter().map(Tested::told).collect();
+            Shown { text: known.text(program), feedback, tests }
         })
         .collect();
     let notes: Vec<&str> = notes.iter().map(|&note| known.text(note)).collect();
@@ -579,6 +580,9 @@ struct Facts<'a> {
 #[derive(Serialize)]
 struct Shown<'a> {
     text: &'a str,
-    /// One line per visible test; empty where it was not run.
+    /// What each visible test said, in words; empty where it was not run.
     feedback: Vec<String>,
+    /// The same in parts: `number`, `outcome` (`right`, `wrong`, `skipped`), `input`, `expected`,
+    /// `given`.
+    tests: Vec<Tested>,
 }

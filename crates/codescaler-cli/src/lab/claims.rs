@@ -1,8 +1,7 @@
 //! What the trainings came to: a table, a page, and a picture per claim.
 
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
-use anyhow::Context as _;
 use codescaler::{
     candidate::Label,
     metric::Interval,
@@ -13,12 +12,13 @@ use codescaler_report::{
 };
 use serde_json::{Value as Json, json};
 
-use super::run::{Arm, read_json};
+use super::run::Arm;
 use crate::{
     failure::Failure,
     files::{read_all, write_whole},
     table::{percent, table},
     terminal::Terminal,
+    workshop::{read_json, read_lines},
 };
 
 /// What one arm came to: a training per seed.
@@ -251,7 +251,7 @@ const RESAMPLES: usize = 2_000;
 /// The mean over seeds and problems, or its difference to another's, with a 95 % interval: seeds of
 /// each side and problems, which both sides share, are drawn again together (a bootstrap of two
 /// crossed factors; Owen 2007, arXiv:0712.1111, shows that it errs to the wide side).
-fn crossed(values: &[Vec<f64>], others: Option<&[Vec<f64>]>) -> Interval {
+pub(super) fn crossed(values: &[Vec<f64>], others: Option<&[Vec<f64>]>) -> Interval {
     let problems = values.first().map_or(0, Vec::len);
     let of = |side: &[Vec<f64>], seeds: &[usize], drawn: &[usize]| {
         mean(seeds.iter().flat_map(|seed| drawn.iter().map(|problem| side[*seed][*problem])))
@@ -273,22 +273,14 @@ fn crossed(values: &[Vec<f64>], others: Option<&[Vec<f64>]>) -> Interval {
     Interval { mean: found, low: quantile(25), high: quantile(975) }
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
+/// The mean; 0 of nothing.
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.fold((0.0, 0.0), |(sum, n), x| (sum + x, n + 1.0));
     if n > 0.0 { sum / n } else { 0.0 }
 }
 
 fn numbers(values: &Json) -> Vec<f64> {
     values.as_array().into_iter().flatten().filter_map(Json::as_f64).collect()
-}
-
-fn read_lines(path: &Path) -> Result<Vec<Json>, Failure> {
-    let at = || format!("cannot read {}", path.display());
-    let text = fs::read_to_string(path).with_context(at).map_err(Failure::Input)?;
-    text.lines()
-        .map(|line| serde_json::from_str(line).with_context(at))
-        .collect::<Result<_, _>>()
-        .map_err(Failure::Input)
 }
 
 const HEAD: [&str; 9] = [

@@ -4,22 +4,18 @@
 //! The experiment is a list of command lines. Each is printed, stands for itself, goes on where it
 //! was stopped, and is passed over when its work is there.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    time::Instant,
-};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
-use clap::{Args, Parser as _};
+use clap::Args;
 use codescaler::{candidate::Label, score::Scored};
-use serde_json::{Value as Json, json};
+use serde_json::json;
 
 use super::claims;
 use crate::{
     failure::{Failure, Outcome},
-    files::{read_all, write_whole},
-    terminal::{Terminal, check_interrupt},
+    files::read_all,
+    terminal::Terminal,
+    workshop::Workshop,
 };
 
 /// Show what a reward model that runs nothing is worth for training, in miniature and whole.
@@ -166,12 +162,10 @@ pub(super) const ARMS: [Arm; 11] = [
     },
 ];
 
-/// The experiment's folder, and how commands are run in it.
-pub(super) struct Experiment<'a> {
-    terminal: Terminal,
+/// The experiment in its folder.
+struct Experiment<'a> {
+    workshop: Workshop,
     options: &'a Options,
-    /// Seconds that each command took, as often as it was run.
-    log: PathBuf,
 }
 
 pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
@@ -179,9 +173,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let names: Vec<&str> = ARMS.iter().map(|arm| arm.name).collect();
         return Err(Failure::input(format!("no arm {unknown:?}: there are {}", names.join(", "))));
     }
-    fs::create_dir_all(&options.out)
-        .map_err(|error| Failure::fault(error, "cannot make the folder"))?;
-    let experiment = Experiment { terminal, options, log: options.out.join("commands.jsonl") };
+    let experiment = Experiment { workshop: Workshop::open(terminal, &options.out)?, options };
     experiment.plan()?;
     experiment.problems()?;
     experiment.policy()?;
@@ -210,40 +202,11 @@ impl Experiment<'_> {
             "untested": untested, "held_out": held_out, "width": width, "layers": layers,
             "rate": rate,
         });
-        let (path, text) = (self.options.out.join("plan.json"), format!("{plan:#}\n"));
-        match fs::read_to_string(&path) {
-            Ok(found) if found == text => Ok(()),
-            Ok(_) => Err(Failure::input(format!(
-                "{} holds an experiment by another plan (see its plan.json): name another folder",
-                self.options.out.display()
-            ))),
-            Err(_) => write_whole(&path, text.as_bytes()),
-        }
+        self.workshop.plan("plan.json", &plan)
     }
 
-    /// Runs a command line unless `done`, a file, is there.
     fn command(&self, done: &str, words: &str) -> Result<(), Failure> {
-        check_interrupt()?;
-        let done = self.options.out.join(done);
-        let place = |word: &str| match word.strip_prefix('@') {
-            Some(name) => self.options.out.join(name).display().to_string(),
-            None => word.to_owned(),
-        };
-        let words: Vec<String> = words.split_whitespace().map(place).collect();
-        let shown = format!("codescaler {}", words.join(" "));
-        if done.exists() {
-            self.terminal.note(&format!("done: {shown}"));
-            return Ok(());
-        }
-        self.terminal.print(&format!("$ {shown}"));
-        let all = std::iter::once("codescaler".to_owned()).chain(words);
-        let parsed = crate::Options::try_parse_from(all)
-            .map_err(|error| Failure::fault(error, format!("cannot read: {shown}")))?;
-        let began = Instant::now();
-        crate::run(self.terminal, &parsed.verb)?;
-        let line = json!({"command": shown, "wall_s": began.elapsed().as_secs_f64()});
-        let before = fs::read_to_string(&self.log).unwrap_or_default();
-        write_whole(&self.log, format!("{before}{line}\n").as_bytes())
+        self.workshop.command(done, words)
     }
 
     /// Problems of four kinds; no two share a number.
@@ -457,11 +420,4 @@ impl Arm {
             rounds => (1..=rounds).map(|round| format!("rl/{name}-{seed}-{round}")).collect(),
         }
     }
-}
-
-/// A file's JSON value.
-pub(super) fn read_json(path: &Path) -> Result<Json, Failure> {
-    let at = || format!("cannot read {}", path.display());
-    let text = fs::read_to_string(path).with_context(at).map_err(Failure::Input)?;
-    serde_json::from_str(&text).with_context(at).map_err(Failure::Input)
 }

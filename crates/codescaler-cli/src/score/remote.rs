@@ -30,7 +30,7 @@ use crate::{
 };
 
 /// Where a reward model is asked that others serve.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "For remote scorers")]
 pub(crate) struct RemoteOptions {
     /// A server whose reward model scores, in place of one here: vLLM, SGLang,

@@ -3,7 +3,10 @@
 use std::{
     borrow::Cow,
     collections::BTreeMap,
-    sync::mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    sync::{
+        Mutex,
+        mpsc::{self, Receiver, RecvTimeoutError, Sender},
+    },
     thread,
     time::{Duration, Instant},
 };
@@ -84,7 +87,8 @@ pub(super) fn work_watched(
     let (to_sandbox, sandbox_queue) = mpsc::channel::<ToRun>();
     let (to_scorer, scorer_queue) = mpsc::channel::<ToScore>();
     let (to_writer, writer_queue) = mpsc::channel::<ToWrite>();
-    let sandbox_queue = std::sync::Mutex::new(sandbox_queue);
+    let sandbox_queue = Mutex::new(sandbox_queue);
+    let writer_queue = Mutex::new(writer_queue);
     thread::scope(|scope| {
         for _ in 0..crew.slots {
             let (queue, events) = (&sandbox_queue, events.clone());
@@ -94,14 +98,13 @@ pub(super) fn work_watched(
             let events = events.clone();
             move || score_programs(crew, tasks, scorer_queue, &events)
         });
-        if let Some(asked) = crew.writers.asked() {
+        if let Some(client) = crew.writers.client() {
             let events = events.clone();
-            match &asked.voice {
-                Voice::Endpoints(client) => scope.spawn(move || pass_on(client, &events)),
-                Voice::Decoder(policy) => {
-                    scope.spawn(move || write_programs(policy, writer_queue, &events))
-                }
-            };
+            scope.spawn(move || pass_on(client, &events));
+        }
+        for policy in crew.writers.decoders() {
+            let (queue, events) = (&writer_queue, events.clone());
+            scope.spawn(move || write_programs(policy, queue, &events));
         }
         drop(events);
         let desk = FrontDesk { crew, answers, about: BTreeMap::new() };

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    num::NonZeroU64,
+    num::{NonZeroU64, NonZeroUsize},
     path::{Path, PathBuf},
 };
 
@@ -180,6 +180,14 @@ fn place(role: Role) -> usize {
 }
 
 impl Writers<'_> {
+    /// The decoder that is run here, where there is one, for each thread that writes by itself.
+    pub(super) fn decoders(&self) -> Vec<&Policy> {
+        match self.asked().map(|asked| (&asked.voice, asked.in_flight_max[0])) {
+            Some((Voice::Decoder(policy), writers)) => vec![policy; writers],
+            Some((Voice::Endpoints(_), _)) | None => Vec::new(),
+        }
+    }
+
     /// The language models, where there are any.
     pub(super) fn asked(&self) -> Option<&Asked> {
         match self {
@@ -436,7 +444,12 @@ fn decoder(dir: &Path) -> Result<Asked, Failure> {
     let mut hash = |bytes: &[u8]| {
         hasher.update(bytes);
     };
-    let policy = Policy::load(dir, &codescaler_nn::Options::default())
+    let mut options = codescaler_nn::Options::default();
+    let mut writers = 1;
+    if fs::metadata(dir.join("model.safetensors")).is_ok_and(|file| file.len() < SMALL_BYTES) {
+        writers = std::mem::replace(&mut options.threads, NonZeroUsize::MIN).get();
+    }
+    let policy = Policy::load(dir, &options)
         .and_then(|policy| codescaler_nn::identify(dir, &mut hash).map(|()| policy))
         .with_context(|| format!("{} is no usable language model", dir.display()))
         .map_err(Failure::Input)?;
@@ -448,11 +461,15 @@ fn decoder(dir: &Path) -> Result<Asked, Failure> {
         prices: vec![Some(Price::default())],
         by_role: Role::ALL.map(|_| vec![0]),
         has_drafter: false,
-        in_flight_max: vec![1],
+        in_flight_max: vec![writers],
         choices_max: vec![1],
         continues: vec![true],
     })
 }
+
+/// Threads that share the work of a decoder with smaller weights wait for each other more than they
+/// work: each writes on its own instead. What is written does not depend on it.
+const SMALL_BYTES: u64 = 200 << 20;
 
 fn endpoint(one: &One) -> Result<Endpoint, Failure> {
     let api_key = match &one.api_key_env {

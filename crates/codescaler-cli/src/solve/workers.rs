@@ -2,7 +2,10 @@
 
 use std::{
     ops::ControlFlow,
-    sync::mpsc::{Receiver, Sender},
+    sync::{
+        Mutex,
+        mpsc::{Receiver, Sender},
+    },
     time::Duration,
 };
 
@@ -60,16 +63,20 @@ pub(super) fn bare(
     }
 }
 
+/// The next of a queue that several threads share; nothing once it has ended.
+fn next<T>(queue: &Mutex<Receiver<T>>) -> Option<T> {
+    queue.lock().expect("no thread panics with the queue").recv().ok()
+}
+
 /// Takes programs from the queue until it ends.
 pub(super) fn run_programs(
     crew: &Crew<'_>,
     tasks: &[Task],
-    queue: &std::sync::Mutex<Receiver<ToRun>>,
+    queue: &Mutex<Receiver<ToRun>>,
     events: &Sender<Event>,
 ) {
     loop {
-        let next = queue.lock().expect("no thread panics with the queue").recv();
-        let Ok(ToRun { ticket, problem, program, cases }) = next else { return };
+        let Some(ToRun { ticket, problem, program, cases }) = next(queue) else { return };
         let problem = tasks[problem].problem();
         let job = Job {
             program: &program,
@@ -98,8 +105,12 @@ pub(super) fn ran(result: Result<Run, Fault>) -> (Answer, Cost) {
         }
     };
     let cost = Cost { executions: 1, cpu_ms: run.cpu_ms, ..Cost::default() };
-    let cells: Vec<Cell> = run
-        .cases
+    (Answer::Run(cells(run).into()), cost)
+}
+
+/// What a program did, case by case, as searches see it.
+pub(crate) fn cells(run: Run) -> Vec<Cell> {
+    run.cases
         .into_iter()
         .map(|case| Cell {
             verdict: case.verdict,
@@ -110,8 +121,7 @@ pub(super) fn ran(result: Result<Run, Fault>) -> (Answer, Cost) {
             },
             output: case.output.as_ref().map(Output::digest),
         })
-        .collect();
-    (Answer::Run(cells.into()), cost)
+        .collect()
 }
 
 /// Takes batches from the queue until it ends.
@@ -155,8 +165,12 @@ pub(super) fn pass_on(client: &Client, events: &Sender<Event>) {
 }
 
 /// Takes conversations from the queue until it ends, and goes on with them by a decoder of ours.
-pub(super) fn write_programs(policy: &Policy, queue: Receiver<ToWrite>, events: &Sender<Event>) {
-    for (ticket, request) in queue {
+pub(super) fn write_programs(
+    policy: &Policy,
+    queue: &Mutex<Receiver<ToWrite>>,
+    events: &Sender<Event>,
+) {
+    while let Some((ticket, request)) = next(queue) {
         if events.send(Event::Wrote(ticket, written(policy, &request))).is_err() {
             return;
         }

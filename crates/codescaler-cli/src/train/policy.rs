@@ -8,8 +8,8 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use codescaler_nn::{
-    AdamW, DecoderConfig, Message, Rope, RopeScaling, Schedule, TextEncoder, TrainHead, Trainer,
-    tokens_computed,
+    AdamW, Completion, DecoderConfig, Message, PolicyLoss, Rollouts, Rope, RopeScaling, Schedule,
+    TextEncoder, TrainHead, Trainer, tokens_computed,
 };
 use rayon::prelude::*;
 use serde_json::json;
@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{
     Training,
     session::{Session, steps},
-    texts::{TextOptions, Texts},
+    texts::{Conversation, TextOptions, Texts},
 };
 use crate::{
     failure::{Failure, Outcome},
@@ -119,8 +119,8 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     };
     options.training.engine.adapt(&mut trainer, options.seed);
     let texts = options.texts.read(terminal)?;
-    let groups = groups(&text, &texts, options.training.tokens_max)?;
-    let costs: Vec<usize> = groups.iter().map(|group| tokens_computed(group)).collect();
+    let lessons = lessons(&text, &texts, options.training.tokens_max)?;
+    let costs: Vec<usize> = lessons.iter().map(Lesson::cost).collect();
     let tokens_per_step = options.training.tokens_per_step.unwrap_or(8192);
     let steps = steps(&costs, tokens_per_step, options.epochs, options.seed);
     let tokens: usize = costs.iter().sum();
@@ -140,12 +140,8 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let optimizer = options.training.optimizer();
         session.run(terminal, &mut trainer, (steps.len(), 1), |trainer, lines| {
             let index = lines.len();
-            let batch: Vec<Vec<&[u32]>> = steps[index]
-                .iter()
-                .map(|&group| groups[group].iter().map(Vec::as_slice).collect())
-                .collect();
-            let batch: Vec<&[&[u32]]> = batch.iter().map(Vec::as_slice).collect();
-            let loss = trainer.language_loss(&batch, 1.0);
+            let of_step: Vec<&Lesson> = steps[index].iter().map(|&at| &lessons[at]).collect();
+            let loss = learn(trainer, &of_step);
             let norm = trainer.update(&optimizer, schedule.rate(index as u64));
             Ok(ControlFlow::Continue(json!({"step": index + 1, "loss": loss, "norm": norm})))
         })?;
@@ -170,21 +166,79 @@ fn write_ends(text: &TextEncoder, out: &Path) -> Result<(), Failure> {
     write_whole(&path, format!("{:#}\n", json!({"eos_token_id": ends})).as_bytes())
 }
 
-/// Token sequences that are learnt together: those of one problem share its text.
-fn groups(
-    text: &TextEncoder,
-    texts: &Texts,
-    tokens_max: usize,
-) -> Result<Vec<Vec<Vec<u32>>>, Failure> {
+/// What is learnt at once.
+enum Lesson {
+    /// Texts, every token of them; those of one problem share its text.
+    Texts(Vec<Vec<u32>>),
+    /// An answer, given what stands before it.
+    Answer { given: Vec<u32>, answer: Vec<u32> },
+}
+
+impl Lesson {
+    /// Tokens that go through the decoder.
+    fn cost(&self) -> usize {
+        match self {
+            Lesson::Texts(texts) => tokens_computed(texts),
+            Lesson::Answer { given, answer } => given.len() + answer.len() - 1,
+        }
+    }
+
+    /// Tokens that are predicted.
+    fn learnt(&self) -> usize {
+        match self {
+            Lesson::Texts(texts) => tokens_computed(texts).saturating_sub(1),
+            Lesson::Answer { answer, .. } => answer.len(),
+        }
+    }
+}
+
+/// The mean negative log-likelihood of what is learnt in a step, every token alike, in nats.
+fn learn(trainer: &mut Trainer, lessons: &[&Lesson]) -> f64 {
+    let all = lessons.iter().map(|lesson| lesson.learnt()).sum::<usize>().max(1) as f32;
+    let mut texts: Vec<Vec<&[u32]>> = Vec::new();
+    let mut answers: Vec<(&[u32], &[u32])> = Vec::new();
+    for lesson in lessons {
+        match lesson {
+            Lesson::Texts(group) => texts.push(group.iter().map(Vec::as_slice).collect()),
+            Lesson::Answer { given, answer } => answers.push((given, answer)),
+        }
+    }
+    let mut loss = 0.0;
+    if !texts.is_empty() {
+        let groups: Vec<&[&[u32]]> = texts.iter().map(Vec::as_slice).collect();
+        let learnt: usize = answers.iter().map(|(_, answer)| answer.len()).sum();
+        let weight = 1.0 - learnt as f32 / all;
+        loss += f64::from(weight) * trainer.language_loss(&groups, weight);
+    }
+    if !answers.is_empty() {
+        // The gradient of a log-likelihood is that of a policy whose every token had advantage 1.
+        let longest = answers.iter().map(|(_, answer)| answer.len()).max().unwrap_or(0);
+        let ones = vec![1.0; longest];
+        let completions: Vec<[Completion<'_>; 1]> = answers
+            .iter()
+            .map(|(_, answer)| {
+                let advantages = &ones[..answer.len()];
+                let weight = 1.0 / all;
+                [Completion { tokens: answer, advantages, weight, old: None, reference: None }]
+            })
+            .collect();
+        let rollouts = answers.iter().zip(&completions);
+        let rollouts: Vec<Rollouts<'_>> =
+            rollouts.map(|((prompt, _), completions)| Rollouts { prompt, completions }).collect();
+        let said = trainer.policy_loss(&rollouts, &PolicyLoss::default()).logprobs;
+        loss -= said.iter().flatten().copied().map(f64::from).sum::<f64>() / f64::from(all);
+    }
+    loss
+}
+
+/// Everything there is to learn, in tokens.
+fn lessons(text: &TextEncoder, texts: &Texts, tokens_max: usize) -> Result<Vec<Lesson>, Failure> {
     let end = text.end_token();
-    let encode =
-        |piece: &str| text.encode(piece).context("cannot tokenize a text").map_err(Failure::Input);
     let code = texts.code.par_iter().map(|code| {
-        let mut tokens = encode(code)?;
+        let mut tokens = encoded(text, code)?;
         tokens.extend(end);
-        Ok::<_, Failure>(
-            tokens.chunks(tokens_max).map(|piece| vec![piece.to_vec()]).collect::<Vec<_>>(),
-        )
+        let piece = |piece: &[u32]| Lesson::Texts(vec![piece.to_vec()]);
+        Ok::<_, Failure>(tokens.chunks(tokens_max).map(piece).collect::<Vec<_>>())
     });
     let programs = texts.programs.par_iter().map(|(prompt, programs)| {
         let mut items = Vec::new();
@@ -193,18 +247,44 @@ fn groups(
                 Message { role: "user", content: prompt },
                 Message { role: "assistant", content: program },
             ];
-            let rendered = text.render(&messages, false);
-            let rendered = rendered.context("cannot render a program").map_err(Failure::Input)?;
-            let tokens = encode(&rendered)?;
+            let tokens = encoded(text, &rendered(text, &messages, false)?)?;
             // One that is cut would teach that programs end anywhere.
             if tokens.len() <= tokens_max {
                 items.push(tokens);
             }
         }
-        Ok(items.chunks(GROUP_MAX).map(<[_]>::to_vec).collect::<Vec<_>>())
+        Ok(items.chunks(GROUP_MAX).map(|group| Lesson::Texts(group.to_vec())).collect())
     });
-    let all: Result<Vec<Vec<Vec<Vec<u32>>>>, Failure> = code.chain(programs).collect();
-    Ok(all?.into_iter().flatten().filter(|group| !group.is_empty()).collect())
+    let answers = texts.conversations.par_iter().map(|conversation| {
+        let lesson = answer(text, conversation)?;
+        Ok(Vec::from_iter(Some(lesson).filter(|lesson| lesson.cost() <= tokens_max)))
+    });
+    let all: Result<Vec<Vec<Lesson>>, Failure> = code.chain(programs).chain(answers).collect();
+    Ok(all?.into_iter().flatten().collect())
+}
+
+/// The last answer of a conversation, cut into tokens as when it is written.
+fn answer(text: &TextEncoder, conversation: &Conversation) -> Result<Lesson, Failure> {
+    let turns = conversation.messages.iter();
+    let messages: Vec<Message<'_>> =
+        turns.map(|turn| Message { role: &turn.role, content: &turn.content }).collect();
+    let before = rendered(text, &messages[..messages.len() - 1], true)?;
+    let whole = rendered(text, &messages, false)?;
+    let Some(said) = whole.strip_prefix(&before) else {
+        return Err(Failure::input(
+            "the chat template of --base renders an answer otherwise than it asks for one, so that \
+             conversations cannot be learnt with it",
+        ));
+    };
+    Ok(Lesson::Answer { given: encoded(text, &before)?, answer: encoded(text, said)? })
+}
+
+fn encoded(text: &TextEncoder, piece: &str) -> Result<Vec<u32>, Failure> {
+    text.encode(piece).context("cannot tokenize a text").map_err(Failure::Input)
+}
+
+fn rendered(text: &TextEncoder, messages: &[Message<'_>], ask: bool) -> Result<String, Failure> {
+    text.render(messages, ask).context("cannot render a conversation").map_err(Failure::Input)
 }
 
 impl Training {

@@ -1,6 +1,7 @@
 //! `train rl`: problems → completions → rewards → advantages → a better policy.
 
 mod lesson;
+mod refresh;
 mod reward;
 mod watch;
 
@@ -30,8 +31,9 @@ use serde_json::{Map, Value as Json, json};
 
 use self::{
     lesson::{Group, Lesson, Log, each_pass, remember, shares, weigh, with_rollouts},
+    refresh::RefreshOptions,
     reward::{Judge, Kind, Worth, written},
-    watch::{Watch, WatchOptions},
+    watch::{OnAlarm, Watch, WatchOptions},
 };
 use super::{Engine, session::Session};
 use crate::{
@@ -44,7 +46,7 @@ use crate::{
     terminal::Terminal,
 };
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 pub(crate) struct Options {
     /// The policy to start from: a Hugging Face directory, such as `train policy` writes.
     #[arg(long)]
@@ -78,6 +80,8 @@ pub(crate) struct Options {
     #[command(flatten)]
     watch: WatchOptions,
     #[command(flatten)]
+    refresh: RefreshOptions,
+    #[command(flatten)]
     engine: Engine,
     #[command(flatten)]
     sandbox: SandboxOptions,
@@ -90,7 +94,7 @@ pub(crate) struct Options {
 }
 
 /// How a policy learns from rewards.
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Learning")]
 struct Learning {
     /// Steps: each a batch of completions.
@@ -195,6 +199,14 @@ struct Run<'a> {
 
 pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     options.check()?;
+    match options.watch.on_alarm {
+        OnAlarm::Refresh => refresh::run(terminal, options),
+        OnAlarm::Note | OnAlarm::Stop => train(terminal, options),
+    }
+}
+
+/// One training from its first step to its last, or to an alarm that ends it.
+fn train(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let problems = Problems::read_files(&options.problems)?;
     let unusable = |error: codescaler_nn::LoadError| {
         let what = format!("{} is no policy to train", options.policy.display());

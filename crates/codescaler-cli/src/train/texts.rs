@@ -11,6 +11,7 @@ use clap::Args;
 use codescaler::{candidate::Candidate, prompt::reward_prompt, seed::digest};
 use codescaler_extract::{Policy, tree_digest};
 use codescaler_reward::program_of;
+use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
 use crate::{
@@ -34,6 +35,11 @@ pub(super) struct TextOptions {
     /// [language, text] under `sols`; may be compressed, and given more than once.
     #[arg(long)]
     corpus: Vec<PathBuf>,
+    /// A file of conversations, each line a JSON object with `messages` (each with `role` and
+    /// `content`), of which the last answer is learnt; `curate repairs` and `curate tests` write
+    /// such. May be given more than once. What of it is held out, is for its maker to leave out.
+    #[arg(long)]
+    conversations: Vec<PathBuf>,
     /// A folder whose problems and programs must not be learnt, those of split `train` apart; may
     /// be given more than once.
     #[arg(long)]
@@ -50,15 +56,32 @@ pub(super) struct Texts {
     pub(super) code: Vec<String>,
     /// A problem as the reward model is told of it, and programs for it.
     pub(super) programs: Vec<(String, Vec<String>)>,
+    /// Conversations that end with an answer.
+    pub(super) conversations: Vec<Conversation>,
     held_out_problems: u64,
     held_out_programs: u64,
     files: Vec<Json>,
 }
 
+/// Turns of a conversation, in order.
+#[derive(Deserialize)]
+pub(super) struct Conversation {
+    pub(super) messages: Vec<Turn>,
+}
+
+/// One turn.
+#[derive(Deserialize)]
+pub(super) struct Turn {
+    pub(super) role: String,
+    pub(super) content: String,
+}
+
 impl TextOptions {
     pub(super) fn read(&self, terminal: Terminal) -> Result<Texts, Failure> {
-        if self.data.is_empty() && self.corpus.is_empty() {
-            return Err(Failure::input("nothing to learn from: give --data or --corpus"));
+        if self.data.is_empty() && self.corpus.is_empty() && self.conversations.is_empty() {
+            return Err(Failure::input(
+                "nothing to learn from: give --data, --corpus or --conversations",
+            ));
         }
         let held_out = HeldOut::read(&self.held_out, self.leave_out.as_deref())?;
         let mut texts = Texts::default();
@@ -71,6 +94,10 @@ impl TextOptions {
             terminal.note(&format!("reading {}", folder.display()));
             texts.read_data(folder, &held_out, self.completions)?;
             texts.files.push(json!(fingerprint(&folder.join("candidates.jsonl"))?));
+        }
+        for path in &self.conversations {
+            texts.read_conversations(path)?;
+            texts.files.push(json!(fingerprint(path)?));
         }
         terminal.print(&texts.summary());
         Ok(texts)
@@ -85,16 +112,18 @@ impl Texts {
             "texts": self.code.len(),
             "problems": self.programs.len(),
             "programs": self.programs.iter().map(|(_, programs)| programs.len()).sum::<usize>(),
+            "conversations": self.conversations.len(),
         })
     }
 
     fn summary(&self) -> String {
         let programs: usize = self.programs.iter().map(|(_, programs)| programs.len()).sum();
         format!(
-            "{} texts of code, {programs} programs of {} problems; dropped as held out: {} problems, \
-             {} programs",
+            "{} texts of code, {programs} programs of {} problems, {} conversations; dropped as held \
+             out: {} problems, {} programs",
             self.code.len(),
             self.programs.len(),
+            self.conversations.len(),
             self.held_out_problems,
             self.held_out_programs
         )
@@ -122,6 +151,26 @@ impl Texts {
                     self.code.push(text.to_owned());
                 }
             }
+            check_interrupt()?;
+        }
+        Ok(())
+    }
+
+    fn read_conversations(&mut self, path: &std::path::Path) -> Result<(), Failure> {
+        for (number, line) in open(path)?.lines().enumerate() {
+            let at = || format!("{} line {}", path.display(), number + 1);
+            let line = line.with_context(at).map_err(Failure::Input)?;
+            let read: Conversation =
+                serde_json::from_str(&line).with_context(at).map_err(Failure::Input)?;
+            let roles: Vec<&str> = read.messages.iter().map(|turn| turn.role.as_str()).collect();
+            if !matches!(roles[..], [_, .., "assistant"]) {
+                return Err(Failure::input(format!(
+                    "{}: its turns are by {roles:?}; a conversation ends with an answer of the \
+                     `assistant`, and something stands before it",
+                    at()
+                )));
+            }
+            self.conversations.push(read);
             check_interrupt()?;
         }
         Ok(())

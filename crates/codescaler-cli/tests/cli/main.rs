@@ -6,6 +6,7 @@
 
 mod bad_input;
 mod bench;
+mod conversations;
 mod curate;
 mod decoder;
 mod endpoints;

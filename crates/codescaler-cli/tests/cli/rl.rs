@@ -104,6 +104,13 @@ fn bad_options_are_named() {
     "#]],
     );
     check(
+        "--problems problems.jsonl --held-out problems.jsonl --on-alarm refresh",
+        expect![[r#"
+            codescaler: error: --on-alarm refresh goes on training the reward model: give a Hugging Face directory as --reward-model
+            exit 2
+        "#]],
+    );
+    check(
         "--problems problems.jsonl --reward-model nowhere",
         expect![[r#"
         codescaler: error: cannot open nowhere: No such file or directory (os error 2)
@@ -129,4 +136,50 @@ fn bad_options_are_named() {
         exit 2
     "#]],
     );
+}
+
+/// A reward model of preferences that are the wrong way round likes what is wrong: the alarm rings,
+/// and what it learns from the policy's own programs turns it round.
+#[test]
+fn an_alarm_refreshes_the_reward_model() {
+    let flipped = PAIRS.replace("--out pairs.jsonl", "--out right.jsonl");
+    let folder =
+        prepared("rl-refresh", &[&POLICY.replace("--epochs 30", "--epochs 200"), &flipped]);
+    let pairs = fs::read_to_string(folder.join("right.jsonl")).unwrap();
+    let pairs = pairs.replace("\"chosen\"", "\"C\"").replace("\"rejected\"", "\"chosen\"");
+    fs::write(folder.join("pairs.jsonl"), pairs.replace("\"C\"", "\"rejected\"")).unwrap();
+    run(&folder, &REWARD.replace("--epochs 8", "--epochs 30"));
+    // Many copies of the problems, so that differences are no chance.
+    let text = fs::read_to_string(folder.join("problems.jsonl")).unwrap();
+    let (header, problems) = text.split_once('\n').unwrap();
+    let copies: String = (0..6)
+        .flat_map(|copy| {
+            let id = format!("{{\"id\":\"{copy}-");
+            problems.lines().map(move |line| line.replacen("{\"id\":\"", &id, 1) + "\n")
+        })
+        .collect();
+    fs::write(folder.join("many.jsonl"), format!("{header}\n{copies}")).unwrap();
+    let command = RL
+        .replace(
+            "--held-out problems.jsonl --held-out-samples 2",
+            "--held-out many.jsonl --held-out-samples 8",
+        )
+        .replace("--prompts 2", "--prompts 3")
+        + " --reward-model rm --steps 12 --held-out-every 4 --on-alarm refresh --refreshes-max 1 \
+           --refresh-samples 16 --refresh-epochs 12 --refresh-rate 3e-3 --allow-weak-isolation";
+    run(&folder, &command);
+    let lines = lines(&folder, "rl");
+    let legs: Vec<u64> = lines.iter().map(|line| line["leg"].as_u64().unwrap()).collect();
+    assert_eq!(legs, [1, 1, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2]);
+    assert_eq!(lines[4]["held_out"]["alarm"], true);
+    // It goes on from the best measurement, and what it wrote there makes the score of what it writes
+    // fall.
+    let (best, after) = (&lines[0]["held_out"], &lines[5]["held_out"]);
+    assert!((best["pass_1"].as_f64().unwrap() - after["pass_1"].as_f64().unwrap()).abs() < 0.1);
+    assert!(after["reward"].as_f64() < best["reward"].as_f64(), "{best} {after}");
+    let weights = fs::read(folder.join("rl/model.safetensors")).unwrap();
+    assert_eq!(weights, fs::read(folder.join("rl/leg-2/model.safetensors")).unwrap());
+    // Run again, everything is there.
+    run(&folder, &command);
+    assert_eq!(weights, fs::read(folder.join("rl/model.safetensors")).unwrap());
 }

@@ -53,8 +53,48 @@ fn said(cell: &Cell) -> String {
     }
 }
 
-/// What the visible tests said of a program, a line each.
-pub(super) fn feedback(problem: &Problem, cells: Option<&[Cell]>) -> Vec<String> {
+/// What a visible test said of a program.
+#[derive(Serialize)]
+pub(super) struct Tested {
+    /// Which test, counted from 1.
+    number: usize,
+    outcome: TestOutcome,
+    input: String,
+    /// Empty for a script, which checks by itself.
+    expected: String,
+    given: String,
+}
+
+/// What a test came to.
+#[derive(Clone, Copy, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum TestOutcome {
+    Right,
+    Wrong,
+    /// It was not run.
+    Skipped,
+}
+
+impl Tested {
+    /// In words, a line and more.
+    pub(super) fn told(&self) -> String {
+        let Tested { number, outcome, input, expected, given } = self;
+        match outcome {
+            TestOutcome::Right => format!("Test {number}: right."),
+            TestOutcome::Skipped => format!("Test {number}: not run."),
+            TestOutcome::Wrong if expected.is_empty() => {
+                format!("Test {number} fails: {input}\n{given}")
+            }
+            TestOutcome::Wrong => format!(
+                "Test {number}, for the input:\n{input}\nexpected:\n{expected}\nbut the program \
+                 gives:\n{given}"
+            ),
+        }
+    }
+}
+
+/// What the visible tests said of a program, where it was run.
+pub(super) fn tested(problem: &Problem, cells: Option<&[Cell]>) -> Vec<Tested> {
     let tests = problem.tests.visible.iter().zip(cells.unwrap_or_default()).enumerate();
     tests
         .map(|(at, (test, cell))| {
@@ -65,20 +105,26 @@ pub(super) fn feedback(problem: &Problem, cells: Option<&[Cell]>) -> Vec<String>
                 }
                 Test::Script { code } => (code.clone(), String::new()),
             };
-            let number = at + 1;
-            if cell.verdict == Verdict::Pass {
-                format!("Test {number}: right.")
-            } else if cell.verdict == Verdict::Skipped {
-                format!("Test {number}: not run.")
-            } else if expected.is_empty() {
-                format!("Test {number} fails: {}\n{}", shortened(&input), said(cell))
-            } else {
-                format!(
-                    "Test {number}, for the input:\n{}\nexpected:\n{}\nbut the program gives:\n{}",
-                    shortened(&input),
-                    shortened(&expected),
-                    said(cell)
-                )
+            let outcome = match cell.verdict {
+                Verdict::Pass => TestOutcome::Right,
+                Verdict::Skipped => TestOutcome::Skipped,
+                Verdict::WrongAnswer
+                | Verdict::TimeLimit
+                | Verdict::RuntimeError
+                | Verdict::Crash
+                | Verdict::CompileError
+                | Verdict::MemoryLimit
+                | Verdict::OutputLimit
+                | Verdict::BadValue
+                | Verdict::SecurityViolation
+                | Verdict::ProtocolViolation => TestOutcome::Wrong,
+            };
+            Tested {
+                number: at + 1,
+                outcome,
+                input: shortened(&input),
+                expected: shortened(&expected),
+                given: said(cell),
             }
         })
         .collect()

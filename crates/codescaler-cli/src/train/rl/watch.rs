@@ -14,7 +14,7 @@ use crate::{
     policy::{self, SamplingOptions, deciding_tests, pass_rates},
 };
 
-#[derive(Args)]
+#[derive(Args, Clone)]
 #[command(next_help_heading = "Held-out slice")]
 pub(super) struct WatchOptions {
     /// Problems that are not trained on: the policy's programs for them are run on all their tests.
@@ -34,16 +34,19 @@ pub(super) struct WatchOptions {
     /// pass rate lower, both by more than chance (1.96 standard errors of the mean of the
     /// problems' differences).
     #[arg(long, value_enum, default_value_t = OnAlarm::Note)]
-    on_alarm: OnAlarm,
+    pub(super) on_alarm: OnAlarm,
 }
 
 /// What to do about a reward model that is being hacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum OnAlarm {
+pub(super) enum OnAlarm {
     /// Write it in the log and go on.
     Note,
     /// End the training there. The weights of the best measurement before are in `best/`.
     Stop,
+    /// Go back to the weights of the best measurement, go on training the reward model with pairs of
+    /// what the policy writes there, and go on with it.
+    Refresh,
 }
 
 /// What is measured on.

@@ -1,0 +1,516 @@
+//! `codescaler lab search`: S* and its rivals on the laboratory's policies, which are also trained
+//! to correct their programs and to write tests.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+};
+
+use clap::Args;
+use codescaler::{execution::Execution, metric::Interval, selection::Selection};
+use codescaler_report::{
+    Axis, Block, Cell, Look, Plot, Point, Report, Scale, Section, Series, Table, render,
+};
+use serde_json::{Value as Json, json};
+
+use super::claims::{crossed, mean};
+use crate::{
+    failure::{Failure, Outcome},
+    files::{read_all, write_whole},
+    table::{percent, table},
+    terminal::Terminal,
+    workshop::{Workshop, read_json},
+};
+
+/// Show what searches at test time are worth, S* among them, in miniature and whole.
+///
+/// Works in the folder of a `lab run`, whose problems, tokenizer and reward model it uses. For each
+/// size it pre-trains a policy as that experiment did, samples it on problems of its own, and trains
+/// it on corrections of its own failures (statement, program, what the visible tests say, and a right
+/// program) and on writing tests. Then every method searches for programs for the held-out problems
+/// with that policy: several seeds, the same samples wherever two methods ask the same.
+///
+/// Ends with a table, a page and a picture. Stopped at any time, it goes on.
+#[derive(Args)]
+#[command(after_help = "\
+Example:
+  codescaler lab run --out lab --seeds 1 --arms execution
+  codescaler lab search --lab lab --shapes 128x2,128x4")]
+pub(crate) struct Options {
+    /// The folder of a `lab run`.
+    #[arg(long)]
+    lab: PathBuf,
+    /// Sizes of policies, WIDTHxLAYERS.
+    #[arg(long, value_delimiter = ',', default_value = "128x2,128x4")]
+    shapes: Vec<Shape>,
+    /// Seeds of the samples.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
+    seeds: u64,
+    /// Problems to learn correcting and testing from.
+    #[arg(long, default_value_t = 4_000)]
+    practice: u64,
+    /// The most operations of a problem, as in the `lab run`.
+    #[arg(long, default_value_t = 2)]
+    difficulty_max: u32,
+}
+
+/// The size of a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Shape {
+    width: u64,
+    layers: u64,
+}
+
+impl FromStr for Shape {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Shape, String> {
+        let parts = text.split_once('x').and_then(|(width, layers)| {
+            Some(Shape { width: width.parse().ok()?, layers: layers.parse().ok()? })
+        });
+        parts.ok_or_else(|| "write WIDTHxLAYERS, such as 128x4".to_owned())
+    }
+}
+
+impl fmt::Display for Shape {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}x{}", self.width, self.layers)
+    }
+}
+
+/// A way to search.
+struct Way {
+    /// Its name, in folders and tables.
+    name: &'static str,
+    /// What it is, in the words of the table.
+    what: &'static str,
+    method: &'static str,
+    /// How many samples a problem may have, where that bounds it.
+    samples_max: Option<u32>,
+}
+
+/// The samples that all are compared at.
+const SAMPLES: u32 = 16;
+
+/// Every way, in the order of the table. S*'s chains stop when the visible tests pass, so that eight
+/// of them end about where sixteen samples do; the budget makes it exact.
+const WAYS: [Way; 8] = [
+    Way {
+        name: "majority",
+        what: "the behaviour of most samples on changed inputs",
+        method: "output_vote:n=16;visible=false",
+        samples_max: None,
+    },
+    Way {
+        name: "visible-tests",
+        what: "any sample that passes the visible tests",
+        method: "public_filter:n=16",
+        samples_max: None,
+    },
+    Way {
+        name: "self-debug",
+        what: "eight chains that correct themselves; any that passes the visible tests",
+        method: "self_debug:n=8;rounds=3;context=last",
+        samples_max: Some(SAMPLES),
+    },
+    Way {
+        name: "reward-model",
+        what: "best of 16 by the reward model, nothing run",
+        method: "codescaler:n=16",
+        samples_max: None,
+    },
+    Way {
+        name: "reward-model-run",
+        what: "best by the reward model of those that pass the visible tests",
+        method: "codescaler_run:n=16",
+        samples_max: None,
+    },
+    Way {
+        name: "generated-tests",
+        what: "most of the tests passed that the policy itself wrote, and the visible ones",
+        method: "cure:n=12;tests=4;per_reply=4",
+        samples_max: None,
+    },
+    Way {
+        name: "sstar",
+        what: "S*: eight chains, then behaviours compared by the reward model",
+        method: "sstar:n=8;rounds=3;context=last;judge=reward_model;inputs=mutated",
+        samples_max: Some(SAMPLES),
+    },
+    Way {
+        name: "sstar-16",
+        what: "S* with sixteen chains, at up to three times the samples",
+        method: "sstar:n=16;rounds=3;context=last;judge=reward_model;inputs=mutated",
+        samples_max: None,
+    },
+];
+
+/// Prompts that fit a small policy.
+const PROMPTS: [(&str, &str); 3] = [
+    ("draft", include_str!("prompts/draft.txt")),
+    ("debug", include_str!("prompts/debug.txt")),
+    ("tests", include_str!("prompts/tests.txt")),
+];
+
+pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
+    if !options.lab.join("reward-model/model.safetensors").exists() {
+        return Err(Failure::input(format!(
+            "{0} holds no laboratory with a reward model: first `codescaler lab run --out {0}`",
+            options.lab.display()
+        )));
+    }
+    let workshop = Workshop::open(terminal, &options.lab)?;
+    let search = Search { workshop, options };
+    search.prepare()?;
+    for &shape in &options.shapes {
+        search.policy(shape)?;
+        for seed in 1..=options.seeds {
+            for way in &WAYS {
+                search.solve(shape, seed, way)?;
+            }
+        }
+    }
+    search.report(terminal)
+}
+
+struct Search<'a> {
+    workshop: Workshop,
+    options: &'a Options,
+}
+
+impl Search<'_> {
+    /// Prompts, problems to practise on, and how tests are written.
+    fn prepare(&self) -> Result<(), Failure> {
+        let Options { practice, difficulty_max, .. } = self.options;
+        let folder = self.workshop.path("search/prompts");
+        std::fs::create_dir_all(&folder)
+            .map_err(|error| Failure::fault(error, "cannot make the folder"))?;
+        let plan = json!({"verb": "lab search", "practice": practice, "prompts": PROMPTS});
+        self.workshop.plan("search/plan.json", &plan)?;
+        for (name, text) in PROMPTS {
+            write_whole(&folder.join(format!("{name}.txt")), text.as_bytes())?;
+        }
+        self.workshop.command(
+            "search/practice/problems.jsonl",
+            &format!(
+                "lab problems --first 3000000000 --count {practice} --difficulty-max \
+                 {difficulty_max} --out @search/practice"
+            ),
+        )?;
+        self.workshop.command(
+            "search/tests.jsonl",
+            "curate tests --problems @search/practice/problems.jsonl --prompts @search/prompts \
+             --count 4 --out @search/tests.jsonl",
+        )
+    }
+
+    /// A policy that can write, correct and test.
+    fn policy(&self, shape: Shape) -> Result<(), Failure> {
+        let Shape { width, layers } = shape;
+        let plan = read_json(&self.workshop.path("plan.json"))?;
+        let is_there = plan["width"] == width && plan["layers"] == layers;
+        let first = if is_there { "policy".to_owned() } else { format!("search/{shape}/first") };
+        self.workshop.command(
+            &format!("{first}/model.safetensors"),
+            &format!(
+                "train policy --completions --base @tokenizer --data @demonstrations --width {width} \
+                 --layers {layers} --epochs 1 --rate 3e-3 --tokens-per-step 4096 --out @{first}"
+            ),
+        )?;
+        let sampled = format!("search/{shape}/sampled");
+        self.workshop.command(
+            &format!("{sampled}/labels.jsonl"),
+            &format!(
+                "eval policy --policy @{first} --problems @search/practice/problems.jsonl --samples \
+                 12 --completion-tokens-max 160 --out @{sampled}"
+            ),
+        )?;
+        let repairs = format!("search/{shape}/repairs.jsonl");
+        self.workshop.command(
+            &repairs,
+            &format!(
+                "curate repairs --problems @search/practice/problems.jsonl --candidates \
+                 @{sampled}/candidates.jsonl --prompts @search/prompts --out @{repairs}"
+            ),
+        )?;
+        self.workshop.command(
+            &format!("search/{shape}/policy/model.safetensors"),
+            &format!(
+                "train policy --completions --base @{first} --data @tested --conversations @{repairs} \
+                 --conversations @search/tests.jsonl --epochs 2 --rate 1e-3 --tokens-per-step 4096 \
+                 --out @search/{shape}/policy"
+            ),
+        )
+    }
+
+    /// Where a search's results are.
+    fn folder(shape: Shape, seed: u64, way: &Way) -> String {
+        format!("search/{shape}/{seed}/{}", way.name)
+    }
+
+    fn solve(&self, shape: Shape, seed: u64, way: &Way) -> Result<(), Failure> {
+        let folder = Search::folder(shape, seed, way);
+        let bound = way.samples_max.map_or_else(String::new, |n| format!("--samples-max {n}"));
+        self.workshop.command(
+            &format!("{folder}/selections.jsonl"),
+            &format!(
+                "solve --problems @held-out/problems.jsonl --language-model @search/{shape}/policy \
+                 --prompts @search/prompts --reward-model @reward-model --method \
+                 {};temperature=0.7;tokens_max=160 {bound} --seed {seed} --answers \
+                 @search/{shape}/{seed}/answers.jsonl --out @{folder}",
+                way.method
+            ),
+        )?;
+        self.workshop.command(
+            &format!("{folder}/hidden.jsonl"),
+            &format!(
+                "exec --problems @held-out/problems.jsonl --candidates @{folder}/candidates.jsonl \
+                 --suite hidden --out @{folder}/hidden.jsonl"
+            ),
+        )
+    }
+
+    fn report(&self, terminal: Terminal) -> Result<Outcome, Failure> {
+        let mut rows = Vec::new();
+        for &shape in &self.options.shapes {
+            rows.extend(self.rows(shape)?);
+        }
+        let shown: Vec<Vec<String>> = rows.iter().map(Row::shown).collect();
+        terminal.print(&table(&HEAD, &shown));
+        let overtakes = overtakes(&rows);
+        for line in &overtakes {
+            terminal.print(line);
+        }
+        let found: Vec<Json> = rows.iter().map(Row::json).collect();
+        let summary = json!({"seeds": self.options.seeds, "rows": found, "overtakes": overtakes});
+        let results = self.workshop.path("search/results.json");
+        write_whole(&results, format!("{summary:#}\n").as_bytes())?;
+        let plot = plot(&rows);
+        write_whole(&self.workshop.path("search/claim-search.svg"), plot.svg().as_bytes())?;
+        let page = page(shown, plot, overtakes);
+        write_whole(&self.workshop.path("search/report.html"), page.as_bytes())?;
+        terminal.print(&format!(
+            "page and picture written to {}",
+            self.workshop.path("search").display()
+        ));
+        Ok(Outcome::done(json!({"verb": "lab search", "lab": self.options.lab, "rows": found})))
+    }
+
+    /// What a policy came to: one sample, every way, and what no choice could beat.
+    fn rows(&self, shape: Shape) -> Result<Vec<Row>, Failure> {
+        let mut found: BTreeMap<&str, Row> = BTreeMap::new();
+        let parameters = parameters(&self.workshop.path(&format!("search/{shape}/policy")))?;
+        for seed in 1..=self.options.seeds {
+            for way in &WAYS {
+                let folder = self.workshop.path(&Search::folder(shape, seed, way));
+                let read = Searched::read(&folder)?;
+                let mut add = |name, what, right, costs: [f64; 3]| {
+                    let row = found.entry(name).or_insert_with(|| Row {
+                        shape,
+                        parameters,
+                        name,
+                        what,
+                        right: Vec::new(),
+                        costs: Vec::new(),
+                    });
+                    row.right.push(right);
+                    row.costs.push(costs);
+                };
+                if way.name == "reward-model" {
+                    let one = read.costs.map(|cost| cost / f64::from(SAMPLES));
+                    add("zero-shot", "one sample", read.first, [one[0], one[1], 0.0]);
+                    add("oracle", "whether any of the 16 is right", read.any, read.costs);
+                } else if way.name == "sstar-16" {
+                    let what = "whether any result of S*'s sixteen chains is right";
+                    add("oracle-sstar-16", what, read.any, read.costs);
+                }
+                add(way.name, way.what, read.chosen, read.costs);
+            }
+        }
+        let names = ["zero-shot"].into_iter().chain(WAYS.iter().map(|way| way.name));
+        let names = names.chain(["oracle", "oracle-sstar-16"]);
+        Ok(names.filter_map(|name| found.remove(name)).collect())
+    }
+}
+
+/// What one search came to, problem by problem.
+struct Searched {
+    /// The share of right ones among those it holds equally good.
+    chosen: Vec<f64>,
+    /// The share of right ones among all.
+    first: Vec<f64>,
+    /// 1 where any is right.
+    any: Vec<f64>,
+    /// Samples, tokens written and executions of a problem, the mean.
+    costs: [f64; 3],
+}
+
+impl Searched {
+    fn read(folder: &Path) -> Result<Searched, Failure> {
+        let selections: Vec<Selection> = read_all(&folder.join("selections.jsonl"))?;
+        let executions: Vec<Execution> = read_all(&folder.join("hidden.jsonl"))?;
+        let mut right: BTreeMap<&str, BTreeMap<u32, f64>> = BTreeMap::new();
+        for execution in &executions {
+            let passed = f64::from(u8::from(execution.passed() == Some(true)));
+            right.entry(&execution.problem).or_default().insert(execution.index, passed);
+        }
+        let mut searched =
+            Searched { chosen: Vec::new(), first: Vec::new(), any: Vec::new(), costs: [0.0; 3] };
+        for selection in &selections {
+            let Some(own) = right.get(selection.problem.as_str()) else {
+                return Err(Failure::input(format!(
+                    "{}: no run of problem {:?}: remove hidden.jsonl and go on",
+                    folder.display(),
+                    selection.problem
+                )));
+            };
+            let of = |at: &u32| own.get(at).copied().unwrap_or(0.0);
+            searched.chosen.push(mean(selection.ties.iter().map(of)));
+            searched.first.push(mean(own.values().copied()));
+            searched.any.push(own.values().copied().fold(0.0, f64::max));
+            let keys = ["samples", "tokens_out", "executions"];
+            let cost = &selection.extra.get("cost").cloned().unwrap_or_default();
+            for (sum, key) in searched.costs.iter_mut().zip(keys) {
+                *sum += cost[key].as_f64().unwrap_or(0.0);
+            }
+        }
+        let problems = selections.len().max(1) as f64;
+        searched.costs.iter_mut().for_each(|sum| *sum /= problems);
+        Ok(searched)
+    }
+}
+
+/// A policy's number of parameters.
+fn parameters(policy: &Path) -> Result<u64, Failure> {
+    let plan = read_json(&policy.join("plan.json"))?;
+    Ok(plan["parameters"].as_u64().unwrap_or(0))
+}
+
+/// A policy with a way to search.
+struct Row {
+    shape: Shape,
+    parameters: u64,
+    name: &'static str,
+    what: &'static str,
+    /// By seed and problem: the share of right ones among those chosen.
+    right: Vec<Vec<f64>>,
+    /// By seed: samples, tokens written, executions of a problem.
+    costs: Vec<[f64; 3]>,
+}
+
+impl Row {
+    fn accuracy(&self) -> Interval {
+        crossed(&self.right, None)
+    }
+
+    fn cost(&self, which: usize) -> f64 {
+        mean(self.costs.iter().map(|costs| costs[which]))
+    }
+
+    fn json(&self) -> Json {
+        json!({
+            "shape": self.shape.to_string(), "parameters": self.parameters, "name": self.name,
+            "what": self.what, "right": self.accuracy(),
+            "by_seed": self.right.iter().map(|of| mean(of.iter().copied())).collect::<Vec<_>>(),
+            "samples": self.cost(0), "tokens_out": self.cost(1), "executions": self.cost(2),
+        })
+    }
+
+    fn shown(&self) -> Vec<String> {
+        let Interval { mean: found, low, high } = self.accuracy();
+        vec![
+            format!("{} ({:.2} M)", self.shape, self.parameters as f64 / 1e6),
+            self.name.to_owned(),
+            format!("{} [{}, {}]", percent(found), percent(low), percent(high)),
+            self.right
+                .iter()
+                .map(|of| percent(mean(of.iter().copied())))
+                .collect::<Vec<_>>()
+                .join(" "),
+            format!("{:.1}", self.cost(0)),
+            format!("{:.0}", self.cost(1)),
+            format!("{:.1}", self.cost(2)),
+        ]
+    }
+}
+
+const HEAD: [&str; 7] =
+    ["policy", "way to search", "right", "by seed", "samples", "tokens", "executions"];
+
+/// Whether each smaller policy with S* passes the next larger one without: the difference to one
+/// sample of it, and to its visible tests.
+fn overtakes(rows: &[Row]) -> Vec<String> {
+    let find =
+        |shape: Shape, name: &str| rows.iter().find(|row| row.shape == shape && row.name == name);
+    let mut shapes: Vec<Shape> = Vec::new();
+    for row in rows {
+        if !shapes.contains(&row.shape) {
+            shapes.push(row.shape);
+        }
+    }
+    shapes.sort_by_key(|shape| shape.width * shape.width * shape.layers);
+    let mut lines = Vec::new();
+    for pair in shapes.windows(2) {
+        for (with, without) in [("sstar", "zero-shot"), ("sstar", "visible-tests")] {
+            let (Some(small), Some(large)) = (find(pair[0], with), find(pair[1], without)) else {
+                continue;
+            };
+            let Interval { mean, low, high } = crossed(&small.right, Some(&large.right));
+            lines.push(format!(
+                "{} with {with} less {} with {without}: {} [{}, {}]",
+                pair[0],
+                pair[1],
+                percent(mean),
+                percent(low),
+                percent(high)
+            ));
+        }
+    }
+    lines
+}
+
+/// Accuracy by the policy's size, a line for each way.
+fn plot(rows: &[Row]) -> Plot {
+    let mut series: Vec<Series> = Vec::new();
+    for row in rows {
+        let Interval { mean, low, high } = row.accuracy();
+        let x = row.parameters as f64 / 1e6;
+        let point = Point { x, y: mean, spread: Some((low, high)), label: String::new() };
+        match series.iter_mut().find(|series| series.name == row.name) {
+            Some(series) => series.points.push(point),
+            None => {
+                let (name, points) = (row.name.to_owned(), vec![point]);
+                series.push(Series { name, look: Look::Line, points });
+            }
+        }
+    }
+    for series in &mut series {
+        series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
+    }
+    let drawn = ["zero-shot", "visible-tests", "self-debug", "reward-model-run", "sstar", "oracle"];
+    series.retain(|series| drawn.contains(&series.name.as_str()));
+    let axis = |name: &str| Axis { name: name.to_owned(), scale: Scale::Linear, range: None };
+    Plot {
+        title: "Held-out problems solved, by the policy's size and the search".to_owned(),
+        x: axis("million parameters"),
+        y: axis("right"),
+        series,
+        has_diagonal: false,
+    }
+}
+
+fn page(rows: Vec<Vec<String>>, plot: Plot, overtakes: Vec<String>) -> String {
+    let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
+    let table = Table {
+        caption: "Held-out problems; 95 % intervals over seeds and problems together".to_owned(),
+        head: HEAD.map(str::to_owned).to_vec(),
+        rows: rows.into_iter().map(cells).collect(),
+    };
+    let mut blocks = vec![Block::Table(table), Block::Plot(plot)];
+    blocks.extend(overtakes.into_iter().map(Block::Words));
+    let title = "Searching at test time, in miniature".to_owned();
+    let section = Section { id: "search", title: "Search".to_owned(), blocks };
+    render(&Report { title, sections: vec![section], ..Report::default() })
+}
