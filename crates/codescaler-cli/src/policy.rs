@@ -79,26 +79,38 @@ pub(crate) fn write(
     (n, options): (usize, &SamplingOptions),
     seed: u64,
 ) -> Result<Vec<Vec<Sample>>, Failure> {
-    let one = |problem: &&Problem| {
+    let prompts: Vec<String> = problems.iter().map(|problem| reward_prompt(problem)).collect();
+    let to: Vec<(&str, &str)> =
+        problems.iter().zip(&prompts).map(|(problem, text)| (&*problem.id, &**text)).collect();
+    write_to(policy, &to, (n, options), seed)
+}
+
+/// `n` completions of every text, each about the problem of an id.
+pub(crate) fn write_to(
+    policy: &Policy,
+    texts: &[(&str, &str)],
+    (n, options): (usize, &SamplingOptions),
+    seed: u64,
+) -> Result<Vec<Vec<Sample>>, Failure> {
+    let one = |(id, text): &(&str, &str)| {
         check_interrupt()?;
-        let prompt = reward_prompt(problem);
         let request = Request {
-            messages: &[Message { role: "user", content: &prompt }],
+            messages: &[Message { role: "user", content: text }],
             n,
             tokens_max: options.completion_tokens_max,
             sampling: Sampling {
                 temperature: options.temperature,
                 top_k: options.top_k,
                 top_p: options.top_p,
-                seed: derive(seed, &["sample", &problem.id]),
+                seed: derive(seed, &["sample", id]),
             },
             stop: &[],
         };
         let written = policy.generate(&request, &mut |_, _| ControlFlow::Continue(()));
-        let what = || format!("the policy cannot write to problem {:?}", problem.id);
+        let what = || format!("the policy cannot write to problem {id:?}");
         written.with_context(what).map_err(Failure::Input)
     };
-    problems.par_iter().map(one).collect()
+    texts.par_iter().map(one).collect()
 }
 
 /// A sample as record.

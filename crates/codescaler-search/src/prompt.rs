@@ -360,6 +360,17 @@ pub enum Speaker {
     Assistant,
 }
 
+impl Speaker {
+    /// The name, as conversations in JSON have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Speaker::System => "system",
+            Speaker::User => "user",
+            Speaker::Assistant => "assistant",
+        }
+    }
+}
+
 /// The texts of all prompts.
 pub struct Prompts {
     environment: Environment<'static>,

@@ -37,8 +37,9 @@ pub(crate) fn inputs(text: &str, entry: &Entry, max: usize) -> Vec<Input> {
     inputs
 }
 
-/// The tests in an answer, without repetition, at most `max`.
-pub(crate) fn tests(text: &str, entry: &Entry, max: usize) -> Vec<Test> {
+/// The tests in an answer, without repetition, at most `max`; elements of another form are passed
+/// over.
+pub fn tests(text: &str, entry: &Entry, max: usize) -> Vec<Test> {
     let mut tests: Vec<Test> = Vec::new();
     for element in elements(text) {
         let Ok(test) = serde_json::from_value::<Test>(element) else { continue };

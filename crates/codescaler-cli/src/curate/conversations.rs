@@ -11,9 +11,7 @@ use codescaler::{
     seed::derive,
 };
 use codescaler_sandbox::{Cases as Given, Job};
-use codescaler_search::{
-    Answer, Ask, Cases, Cell, Known, Prompt, Prompts, Question, Speaker, Task,
-};
+use codescaler_search::{Answer, Ask, Cases, Cell, Known, Prompt, Prompts, Question, Task};
 use serde_json::{Value as Json, json};
 
 use super::verified::{Splits, VerifiedOptions};
@@ -108,14 +106,7 @@ fn row(
     let rendered = rendered.map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
     let mut messages: Vec<Json> = rendered
         .iter()
-        .map(|message| {
-            let role = match message.speaker {
-                Speaker::System => "system",
-                Speaker::User => "user",
-                Speaker::Assistant => "assistant",
-            };
-            json!({"role": role, "content": message.text})
-        })
+        .map(|message| json!({"role": message.speaker.name(), "content": message.text}))
         .collect();
     messages.push(json!({"role": "assistant", "content": answer}));
     Ok(json!({"messages": messages, "problem": task.problem().id}))

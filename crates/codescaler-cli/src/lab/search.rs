@@ -96,7 +96,7 @@ const SAMPLES: u32 = 16;
 
 /// Every way, in the order of the table. S*'s chains stop when the visible tests pass, so that eight
 /// of them end about where sixteen samples do; the budget makes it exact.
-const WAYS: [Way; 8] = [
+const WAYS: [Way; 9] = [
     Way {
         name: "majority",
         what: "the behaviour of most samples on changed inputs",
@@ -143,6 +143,12 @@ const WAYS: [Way; 8] = [
         name: "sstar-16",
         what: "S* with sixteen chains, at up to three times the samples",
         method: "sstar:n=16;rounds=3;context=last;judge=reward_model;inputs=mutated",
+        samples_max: None,
+    },
+    Way {
+        name: "reward-model-run-35",
+        what: "reward-model-run with about as many samples as sstar-16",
+        method: "codescaler_run:n=35",
         samples_max: None,
     },
 ];

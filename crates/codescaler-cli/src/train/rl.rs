@@ -3,6 +3,7 @@
 mod lesson;
 mod refresh;
 mod reward;
+mod turns;
 mod watch;
 
 use std::{
@@ -27,12 +28,14 @@ use codescaler_nn::{
     Trainer,
 };
 use codescaler_reward::{DecoderOptions, Source};
+use codescaler_search::Prompts;
 use serde_json::{Map, Value as Json, json};
 
 use self::{
-    lesson::{Group, Lesson, Log, each_pass, remember, shares, weigh, with_rollouts},
+    lesson::{Group, Lesson, Log, Turn, each_pass, remember, shares, weigh, with_rollouts},
     refresh::RefreshOptions,
     reward::{Judge, Kind, Worth, written},
+    turns::TurnOptions,
     watch::{OnAlarm, Watch, WatchOptions},
 };
 use super::{Engine, session::Session};
@@ -75,6 +78,8 @@ pub(crate) struct Options {
     remote: RemoteOptions,
     #[command(flatten)]
     learning: Learning,
+    #[command(flatten)]
+    turns: TurnOptions,
     #[command(flatten)]
     sampling: SamplingOptions,
     #[command(flatten)]
@@ -188,6 +193,8 @@ struct Run<'a> {
     problems: Vec<&'a Problem>,
     policy: Policy,
     judge: Judge,
+    /// What is asked in further turns, where there are any.
+    prompts: Option<Prompts>,
     watch: Option<Watch<'a>>,
     /// The policy that the training starts from, where it is to stay near.
     reference: Option<Trainer>,
@@ -221,6 +228,7 @@ fn train(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     for problem in problems.iter() {
         judge.expect_usable(problem)?;
     }
+    let prompts = options.turns.open()?;
     let watch = options.watch.open(&options.sampling, derive(options.seed, &["held out"]))?;
     terminal.print(&format!(
         "{} parameters, {} problems, {} steps of {} x {} completions",
@@ -230,7 +238,7 @@ fn train(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
         options.learning.prompts,
         options.learning.group
     ));
-    let plan = options.plan(&trainer, &judge)?;
+    let plan = options.plan(&trainer, &judge, prompts.as_ref())?;
     let session = Session::open(&options.out, &plan, &options.engine)?;
     let evaluations = options.out.join("held_out.json");
     if !session.is_done() {
@@ -242,6 +250,7 @@ fn train(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
             problems: problems.iter().collect(),
             policy: policy::open(&options.policy, options.engine.precision)?,
             judge,
+            prompts,
             watch,
             reference,
             times: times.map_err(|error| Failure::fault(error, "cannot write the times"))?,
@@ -319,7 +328,12 @@ impl Options {
         })
     }
 
-    fn plan(&self, trainer: &Trainer, judge: &Judge) -> Result<Json, Failure> {
+    fn plan(
+        &self,
+        trainer: &Trainer,
+        judge: &Judge,
+        prompts: Option<&Prompts>,
+    ) -> Result<Json, Failure> {
         let files = self.problems.iter().map(|path| fingerprint(path));
         Ok(json!({
             "verb": "train rl", "policy": self.policy, "seed": self.seed,
@@ -328,6 +342,7 @@ impl Options {
             "extraction": self.extraction.name(), "shaping": self.shaping.shaping()?,
             "reward_model": judge.scorer.as_ref().map(|scorer| scorer.provenance(self.extraction)),
             "learning": self.learning.plan(),
+            "turns": self.turns.plan(prompts),
             "sampling": format!("{:?}", self.sampling),
             "held_out": self.watch.plan()?,
             "engine": self.engine.plan(),
@@ -412,12 +427,13 @@ impl<'a> Run<'a> {
     /// Returns them, and how many problems were written to in all.
     fn groups(&mut self, mut consumed: u64) -> Result<(Vec<Group>, u64), Failure> {
         let learning = &self.options.learning;
-        let mut groups: Vec<Group> = Vec::new();
+        let (mut groups, mut further): (Vec<Group>, Vec<Group>) = Default::default();
         self.wrote = Duration::ZERO;
         for batch in 1..=learning.batches_max {
             let missing = (learning.prompts - groups.len()) as u64;
             let drawn: Vec<&Problem> = (0..missing).map(|at| self.problem(consumed + at)).collect();
             let fresh = self.write(&drawn, consumed)?;
+            further.extend(self.further(&drawn, &fresh, consumed)?);
             consumed += missing;
             // The last batch is taken as it is.
             let is_last = batch == learning.batches_max;
@@ -426,6 +442,7 @@ impl<'a> Run<'a> {
                 break;
             }
         }
+        groups.extend(further);
         Ok((groups, consumed))
     }
 
@@ -458,7 +475,7 @@ impl<'a> Run<'a> {
                 let punished = overlong(sample.tokens.len(), most, margin);
                 worth.reward = worth.reward.map(|reward| reward + punished);
             }
-            Ok(Group { prompt, samples, worths })
+            Ok(Group { turn: Turn::Draft, prompt, samples, worths })
         };
         problems.iter().zip(samples).zip(worths).map(group).collect()
     }

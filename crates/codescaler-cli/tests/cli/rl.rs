@@ -54,7 +54,7 @@ fn rewards_rise() {
 fn a_killed_training_by_tests_resumes_to_the_same_bits() {
     let command = format!(
         "{RL} --reward execution --steps 7 --held-out-every 3 --updates 2 --batches-max 3 \
-         --estimator dr-grpo --mean constant --overlong-tokens 8"
+         --estimator dr-grpo --mean constant --overlong-tokens 8 --improvements 2 --tests 2"
     );
     check_kills("rl-tests", &[POLICY], &command, "rl");
 }
@@ -86,6 +86,13 @@ fn bad_options_are_named() {
         "--problems problems.jsonl --updates 17",
         expect![[r#"
         codescaler: error: --updates splits the problems of a step: at most --prompts
+        exit 2
+    "#]],
+    );
+    check(
+        "--problems problems.jsonl --tests 1",
+        expect![[r#"
+        codescaler: error: --improvements and --tests compare what is written to a problem: 0, or at least 2; --parents is at least 1
         exit 2
     "#]],
     );

@@ -5,8 +5,31 @@ use serde_json::{Map, Value as Json, json};
 
 use super::reward::Worth;
 
+/// What a group was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turn {
+    /// Programs from nothing.
+    Draft,
+    /// Programs with earlier ones in sight.
+    Improve,
+    /// Tests.
+    Test,
+}
+
+impl Turn {
+    /// Its name, in seeds and logs.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Turn::Draft => "draft",
+            Turn::Improve => "improve",
+            Turn::Test => "test",
+        }
+    }
+}
+
 /// One problem's part of a step.
 pub(super) struct Group {
+    pub(super) turn: Turn,
     pub(super) prompt: Vec<u32>,
     pub(super) samples: Vec<Sample>,
     pub(super) worths: Vec<Worth>,
@@ -165,13 +188,18 @@ impl Log {
         groups: &[Group],
         (updates, temperature): (usize, f32),
     ) -> Map<String, Json> {
-        let worths = || groups.iter().flat_map(|group| &group.worths);
+        let of = |turn: Turn| {
+            let own = groups.iter().filter(move |group| group.turn == turn);
+            own.flat_map(|group| &group.worths)
+        };
+        let worths = || of(Turn::Draft);
         let mean = |values: &mut dyn Iterator<Item = f32>| {
             let (sum, n) = values.fold((0.0, 0.0), |(sum, n), x| (sum + f64::from(x), n + 1.0));
             (n > 0.0).then_some(sum / n)
         };
         let count = worths().count().max(1) as f64;
-        let samples = || groups.iter().flat_map(|group| &group.samples);
+        let drafts = || groups.iter().filter(|group| group.turn == Turn::Draft);
+        let samples = || drafts().flat_map(|group| &group.samples);
         let lengths = samples().map(|sample| sample.tokens.len()).sum::<usize>() as f64;
         let per_token = |sum: f64| sum / self.tokens.max(1.0);
         let share = |n: usize, of: f64| n as f64 / of;
@@ -182,14 +210,26 @@ impl Log {
             "score": mean(&mut worths().filter_map(|worth| worth.score)),
             "valid": share(worths().filter(|worth| worth.is_valid).count(), count),
             "faults": worths().filter(|worth| worth.reward.is_none()).count(),
-            "alike": share(groups.iter().filter(|g| g.is_alike()).count(), groups.len().max(1) as f64),
+            "alike": share(drafts().filter(|g| g.is_alike()).count(), drafts().count().max(1) as f64),
             "length": lengths / count,
             "entropy": per_token(self.entropy),
             "clipped": per_token(self.clipped),
             "kl": per_token(self.kl),
             "apart": (temperature == 1.0).then(|| per_token(self.apart)),
         });
-        let Json::Object(line) = line else { unreachable!("an object was written") };
+        let Json::Object(mut line) = line else { unreachable!("an object was written") };
+        for (turn, reward, valid) in [
+            (Turn::Improve, "improve_reward", "improve_valid"),
+            (Turn::Test, "test_reward", "test_valid"),
+        ] {
+            let n = of(turn).count();
+            if n > 0 {
+                let rewards = mean(&mut of(turn).filter_map(|worth| worth.reward));
+                line.insert(reward.to_owned(), json!(rewards));
+                let valid_ones = of(turn).filter(|worth| worth.is_valid).count();
+                line.insert(valid.to_owned(), json!(share(valid_ones, n as f64)));
+            }
+        }
         line
     }
 }
