@@ -42,7 +42,7 @@ pub use speed::gflops;
 pub use text::{Message, TextEncoder};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
-    AdamW, Advantage, Aggregation, CheckpointError, Completion, Group, Lora, Objective, PolicyLoss,
-    PolicyStep, RewardLoss, RewardStep, Rollouts, Schedule, Targets, TrainHead, TrainOptions,
-    Trainer,
+    AdamW, Advantage, Aggregation, Answers, CheckpointError, Completion, Confidence, Group, Lora,
+    Objective, PassAt, PolicyLoss, PolicyStep, RewardLoss, RewardStep, Rollouts, Schedule, Targets,
+    TrainHead, TrainOptions, Trainer,
 };

@@ -77,6 +77,13 @@ impl TextEncoder {
         Ok(self.encode(&text[said..])?.first().copied())
     }
 
+    /// Whether a token has a line break in it.
+    pub fn breaks_line(&self, token: u32) -> bool {
+        // Byte-level vocabularies write byte 10 as U+010A, others as it is or by its number.
+        let of = |text: String| text.contains(['\u{10a}', '\n']) || text == "<0x0A>";
+        self.tokenizer.id_to_token(token).is_some_and(of)
+    }
+
     /// The conversation as text, by the template; with `add_generation_prompt`, up to where the
     /// assistant goes on.
     ///

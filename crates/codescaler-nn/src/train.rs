@@ -16,6 +16,7 @@ mod layout;
 mod lora;
 mod network;
 mod objective;
+mod pass_at;
 mod reward;
 mod rollout;
 
@@ -36,9 +37,11 @@ use lora::Adapters;
 pub use adamw::{AdamW, Schedule};
 pub use advantage::{Advantage, Aggregation};
 pub use checkpoint::CheckpointError;
+pub use language::Answers;
 pub use layout::TrainHead;
 pub use lora::Lora;
 pub use objective::{Objective, Targets};
+pub use pass_at::{Confidence, PassAt};
 pub use reward::{Group, RewardLoss, RewardStep};
 pub use rollout::{Completion, PolicyLoss, PolicyStep, Rollouts};
 

@@ -109,6 +109,25 @@ fn a_killed_policy_resumes_to_the_same_bits() {
 }
 
 #[test]
+fn a_policy_for_many_samples_learns_otherwise() {
+    let folder = prepared("train-pass-at", &[]);
+    let learn = |options: &str, out: &str| {
+        run(&folder, &(POLICY.replace("--out policy", &format!("--out {out}")) + options));
+        fs::read_to_string(folder.join(out).join("steps.jsonl")).unwrap()
+    };
+    let plain = learn("", "plain");
+    assert_eq!(learn(" --pass-at 1 --confidence line", "one"), plain, "1 is cross-entropy");
+    for confidence in ["answer", "line", "token-mean"] {
+        let options = format!(" --pass-at 4096 --confidence {confidence}");
+        assert_ne!(learn(&options, confidence), plain);
+        let losses = losses(&folder, confidence);
+        assert!(losses[losses.len() - 1] < 0.7 * losses[0], "{confidence}: {losses:?}");
+    }
+    let said = transcript(&folder, "train policy --base tokenizer --data . --pass-at 0 --out p");
+    assert!(said.contains("invalid value '0' for '--pass-at <PASS_AT>'"), "{said}");
+}
+
+#[test]
 fn a_killed_reward_model_resumes_to_the_same_bits() {
     check_kills("reward", &[POLICY, PAIRS], REWARD, "rm");
 }

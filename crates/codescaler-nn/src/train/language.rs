@@ -1,9 +1,13 @@
 //! Next-token prediction.
 
+use std::ops::Range;
+
 use super::Trainer;
+use super::attention::Tree;
 use super::buffers::Buffer;
 use super::gemm::set;
 use super::network::{Batch, Both, Moment};
+use super::pass_at::PassAt;
 use crate::attention::Cell;
 use crate::item::common_prefix;
 use crate::kernel::{Precision, Rows};
@@ -11,6 +15,16 @@ use crate::layers::{dot, exp, largest, sum};
 
 /// Rows whose logits exist at the same time.
 const ROWS: usize = 1024;
+
+/// Texts that begin alike, and which of their tokens are answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Answers<'a> {
+    /// Prompt and answer, one text each.
+    pub texts: &'a [&'a [u32]],
+    /// For each text the parts of its answer that have a probability of their own
+    /// ([`super::Confidence::parts`]); none for a text that answers nothing.
+    pub parts: &'a [Vec<Range<usize>>],
+}
 
 impl Trainer {
     /// Mean negative log-likelihood (nats) of every token but the first of each text; tokens that
@@ -20,46 +34,106 @@ impl Trainer {
     /// # Panics
     /// If the trainer has no language-model head, or a token is beyond the vocabulary.
     pub fn language_loss(&mut self, groups: &[&[&[u32]]], weight: f32) -> f64 {
-        match self.precision {
-            Precision::F32 => self.language_loss_in::<f32>(groups, weight),
-            Precision::Bf16 | Precision::Int8 => self.language_loss_in::<u16>(groups, weight),
-        }
-    }
-
-    fn language_loss_in<C: Cell>(&mut self, groups: &[&[&[u32]]], weight: f32) -> f64 {
-        assert_eq!(self.head, super::TrainHead::LanguageModel, "the head predicts tokens");
         let mut batch = Batch::default();
         for group in groups {
             // The last common token stays with each text, which predicts its own next one.
             batch.push(group, common_prefix(group, 1).saturating_sub(1));
         }
-        let mut targets = vec![None; batch.tokens.len()];
-        for tree in &batch.trees {
-            for rows in [&tree.root].into_iter().chain(&tree.branches) {
-                for row in rows.start + 1..rows.end {
-                    targets[row - 1] = Some(batch.tokens[row]);
+        self.learn(&batch, None, weight)
+    }
+
+    /// As [`Trainer::language_loss`], but what the tokens of an answer lose together is what
+    /// `loss` says of their probability. All other tokens, those of prompts among them, lose their
+    /// negative log-likelihood; tokens of answers count once for each answer, those that answers
+    /// begin with in common as well.
+    ///
+    /// # Panics
+    /// As [`Trainer::language_loss`], or if a group has not one list of parts per text, a part is
+    /// empty, begins a text, or ends beyond it.
+    pub fn pass_at_loss(&mut self, groups: &[Answers<'_>], loss: PassAt, weight: f32) -> f64 {
+        let mut batch = Batch::default();
+        let mut rows = Vec::new();
+        for Answers { texts, parts } in groups {
+            assert_eq!(texts.len(), parts.len(), "every text has its parts");
+            let first = parts.iter().flatten().map(|part| part.start).min();
+            let shared = common_prefix(texts, 1).min(first.unwrap_or(usize::MAX));
+            let shared = shared.saturating_sub(1);
+            batch.push(texts, shared);
+            let tree = batch.trees.last().expect("it was just added");
+            for (branch, parts) in tree.branches.iter().zip(*parts) {
+                // A token is predicted by the row before it.
+                let row = |token: usize| branch.start + token - shared - 1;
+                for part in parts {
+                    assert!(part.start > 0 && !part.is_empty(), "a part is behind a token");
+                    assert!(row(part.end) < branch.end, "a part is in its text");
+                    rows.push(row(part.start)..row(part.end));
                 }
             }
-            if let (Some(last), Some(branch)) = (tree.root.clone().last(), tree.branches.first()) {
-                targets[last] = Some(batch.tokens[branch.start]);
-            }
         }
-        let lengths = groups.iter().flat_map(|group| group.iter()).map(|text| text.len());
-        let positions = lengths.max().unwrap_or(0);
+        self.learn(&batch, Some((&rows, loss)), weight)
+    }
+
+    fn learn(&mut self, batch: &Batch, limits: Option<Limits<'_>>, weight: f32) -> f64 {
+        assert_eq!(self.head, super::TrainHead::LanguageModel, "the head predicts tokens");
+        match self.precision {
+            Precision::F32 => self.learn_in::<f32>(batch, limits, weight),
+            Precision::Bf16 | Precision::Int8 => self.learn_in::<u16>(batch, limits, weight),
+        }
+    }
+
+    fn learn_in<C: Cell>(&mut self, batch: &Batch, limits: Option<Limits<'_>>, weight: f32) -> f64 {
+        let targets = targets(batch);
+        let length = |tree: &Tree| {
+            tree.root.len() + tree.branches.iter().map(ExactSizeIterator::len).max().unwrap_or(0)
+        };
+        let positions = batch.trees.iter().map(length).max().unwrap_or(0);
         let mut grads = std::mem::take(&mut self.grads);
         self.memory.tidy();
         let moment = Moment::<C>::new(self, positions);
-        let forward = moment.forward(&batch);
+        let forward = moment.forward(batch);
         let count = targets.iter().flatten().count().max(1) as f32;
         let reading = Reading { temperature: 1.0, entropy: false, scale: weight / count };
         let rows = (&forward.x[..], &targets[..]);
-        let (said, mut dx) = moment.predict(rows, reading, &|_, _| -1.0, Some(&mut grads));
-        let loss = -said.iter().map(|said| said.logprob).sum::<f64>() / f64::from(count);
-        moment.backward(&batch, forward, &mut dx, &mut grads);
+        // Log-probabilities of whole parts come first: the slope of each token rests on them.
+        let mut factors = Vec::new();
+        let mut less = 0.0;
+        if let Some((parts, loss)) = limits {
+            let (said, _) = moment.predict(rows, reading, &|_, _| 0.0, None);
+            factors.resize(targets.len(), 1.0);
+            for part in parts {
+                let logprob: f64 = said[part.clone()].iter().map(|said| said.logprob).sum();
+                let limited = loss.of_part(logprob, part.len());
+                factors[part.clone()].fill(limited.factor);
+                less += -logprob - limited.loss;
+            }
+        }
+        let slope = |row: usize, _| -factors.get(row).copied().unwrap_or(1.0);
+        let (said, mut dx) = moment.predict(rows, reading, &slope, Some(&mut grads));
+        let nats = -said.iter().map(|said| said.logprob).sum::<f64>() - less;
+        moment.backward(batch, forward, &mut dx, &mut grads);
         drop((moment, dx));
         self.grads = grads;
-        loss
+        nats / f64::from(count)
     }
+}
+
+/// Rows whose tokens have one probability, and the loss of that.
+type Limits<'a> = (&'a [Range<usize>], PassAt);
+
+/// The token that each row of a batch predicts.
+fn targets(batch: &Batch) -> Vec<Option<u32>> {
+    let mut targets = vec![None; batch.tokens.len()];
+    for tree in &batch.trees {
+        for rows in [&tree.root].into_iter().chain(&tree.branches) {
+            for row in rows.start + 1..rows.end {
+                targets[row - 1] = Some(batch.tokens[row]);
+            }
+        }
+        if let (Some(last), Some(branch)) = (tree.root.clone().last(), tree.branches.first()) {
+            targets[last] = Some(batch.tokens[branch.start]);
+        }
+    }
+    targets
 }
 
 /// What a row of logits says of the token that came.

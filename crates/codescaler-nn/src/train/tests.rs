@@ -145,6 +145,88 @@ fn every_gradient_of_language_is_the_slope() {
     }
 }
 
+/// Texts of two groups and one that answers nothing, and where their answers are.
+fn answered() -> Vec<(Vec<Vec<u32>>, Vec<std::ops::Range<usize>>)> {
+    let prompt = tokens(4, 5);
+    let text = |seed: u64, n| [prompt.clone(), vec![seed as u32], tokens(seed, n)].concat();
+    // The answers of the first two begin alike.
+    let same = |n| [prompt.clone(), vec![7, 7], tokens(n, n as usize)].concat();
+    vec![
+        (vec![same(3), same(2), text(5, 1)], vec![5..10, 5..8, 5..7]),
+        (vec![tokens(1, 6), tokens(2, 2)], vec![1..4, 1..2]),
+        (vec![tokens(3, 7)], vec![0..0]),
+    ]
+}
+
+/// Every third token ends a line.
+fn parts(answered: &[std::ops::Range<usize>], of: Confidence) -> Vec<Vec<std::ops::Range<usize>>> {
+    answered.iter().map(|answer| of.parts(answer.clone(), |token| token % 3 == 2)).collect()
+}
+
+/// What every token loses by itself, and answers together, written out.
+fn loss_of_answers(definition: &Definition<'_>, loss: PassAt) -> f64 {
+    let n = f64::from(loss.samples.get());
+    let (mut sum, mut count) = (0.0, 0);
+    for (texts, answers) in answered() {
+        for (index, (text, parts)) in texts.iter().zip(parts(&answers, loss.of)).enumerate() {
+            let hidden = definition.hidden(text);
+            let logprob = |token: usize| {
+                let logits = definition.outputs(&hidden[token - 1]);
+                let all: f64 = logits.iter().map(|x| x.exp()).sum();
+                logits[text[token] as usize] - all.ln()
+            };
+            for part in &parts {
+                let together: f64 = part.clone().map(logprob).sum();
+                let over = match loss.of {
+                    Confidence::TokenMean => part.len() as f64,
+                    Confidence::Answer | Confidence::Line => 1.0,
+                };
+                let p = (together / over).exp();
+                sum -= over * (1.0 - (1.0 - p).powf(n)).ln();
+                count += part.len();
+            }
+            // Prompts of a group are alike, and count once.
+            let asked = |token: &usize| index == 0 && *token < answers[0].start.max(1);
+            let plain = |token: &usize| !parts.iter().any(|part| part.contains(token));
+            let behind = |token: &usize| *token >= answers[index].end.max(1);
+            for token in (1..text.len()).filter(plain).filter(|t| asked(t) || behind(t)) {
+                sum -= logprob(token);
+                count += 1;
+            }
+        }
+    }
+    sum / f64::from(count as u32)
+}
+
+#[test]
+fn every_gradient_of_answers_is_the_slope() {
+    let ofs = [Confidence::Line, Confidence::Answer, Confidence::TokenMean];
+    for (family, of) in FAMILIES.into_iter().zip(ofs) {
+        for samples in [1, 40] {
+            let loss = PassAt { samples: samples.try_into().unwrap(), of };
+            let options = options(Isa::detect(), Precision::F32, 2);
+            let mut trainer = trainer(family, TrainHead::LanguageModel, &options);
+            let answered = answered();
+            let all: Vec<_> = answered
+                .iter()
+                .map(|(texts, answers)| {
+                    let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
+                    (texts, parts(answers, of))
+                })
+                .collect();
+            let group = |(texts, parts)| Answers { texts, parts };
+            let groups: Vec<Answers<'_>> =
+                all.iter().map(|(texts, parts)| group((&texts[..], &parts[..]))).collect();
+            let got = trainer.pass_at_loss(&groups, loss, 1.0);
+            let values: Vec<f64> = trainer.values.iter().map(|x| f64::from(*x)).collect();
+            let (config, layout) = (&trainer.config, &trainer.layout);
+            let want = loss_of_answers(&Definition { config, layout, values: &values }, loss);
+            assert!((got - want).abs() < 1e-5, "{family} {loss:?}: {got} {want}");
+            check_gradients(family, &trainer, |definition| loss_of_answers(definition, loss));
+        }
+    }
+}
+
 const COMPLETIONS: [usize; 3] = [4, 1, 2];
 
 /// Three completions to two prompts: their tokens, advantages, old and reference log-probabilities.
