@@ -31,6 +31,8 @@ Policies:
   single-valid  CodeScaler's rule: exactly one block, and it parses (arXiv 2602.17684)
   last-fenced   the last block
   lcb           LiveCodeBench's rule: between the last two lines with a fence
+  edits         insertions, as `curate edits` makes them, played back; it parses
+  whole         the completion as it is
 
 Example:
   codescaler extract --problems problems.jsonl --candidates candidates.jsonl --out programs.jsonl")]

@@ -12,7 +12,7 @@ pub struct Extraction {
     /// The program, ready to score or run. Exactly one of `program` and `reason` is present.
     pub program: Option<String>,
     /// The bytes of the completion that the program came from: equal to the program, except
-    /// where a note says that indentation or line ends were changed. Present with `program`.
+    /// where a note says that indentation or line ends were changed, or edits played. Present with `program`.
     pub range: Option<Range<usize>>,
     /// Why there is no program.
     pub reason: Option<Reason>,
@@ -111,6 +111,8 @@ pub enum Note {
     UsageDropped,
     /// A block in another language was passed over.
     OtherLanguageIgnored,
+    /// The program was put together from edits.
+    Played,
     /// This build has no parser for the language: the syntax was not checked.
     SyntaxUnchecked,
 }
@@ -129,6 +131,7 @@ impl Note {
             Note::DraftIgnored => "draft_ignored",
             Note::UsageDropped => "usage_dropped",
             Note::OtherLanguageIgnored => "other_language_ignored",
+            Note::Played => "played",
             Note::SyntaxUnchecked => "syntax_unchecked",
         }
     }

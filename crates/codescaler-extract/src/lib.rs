@@ -12,6 +12,7 @@ mod bare;
 mod best;
 mod bug;
 mod cut;
+mod edits;
 mod extraction;
 mod fence;
 mod fit;
@@ -29,6 +30,7 @@ mod thinking;
 mod tree;
 
 pub use bug::{Bug, BugKind, bugs};
+pub use edits::{EDIT_SEPARATOR, PlayError, PlayErrorKind, edits, play};
 pub use extraction::{Extraction, Note, Reason};
 pub use policy::{Policy, Spec, UnknownPolicy};
 pub use rewrite::{Rewrite, UnknownRewrite, rewrite};
@@ -45,6 +47,7 @@ pub fn extract(completion: &str, spec: &Spec<'_>) -> Extraction {
         Policy::SingleValid => rules::single_valid(completion, spec.language),
         Policy::LastFenced => rules::last_fenced(completion),
         Policy::Lcb => rules::lcb(completion),
+        Policy::Edits => rules::edits(completion, spec.language),
         Policy::Whole => rules::whole(completion),
     }
 }

@@ -23,6 +23,10 @@ pub enum Policy {
     /// LiveCodeBench's rule: what lies between the last two lines that contain three backticks,
     /// unchecked.
     Lcb,
+    /// Insertions joined by [`EDIT_SEPARATOR`](crate::EDIT_SEPARATOR), played back to the program
+    /// that they make, which must parse (LintSeq, arXiv:2410.02749): for policies that learnt what
+    /// [`edits`](crate::edits()) makes.
+    Edits,
     /// The completion as it is, prose and all: for benchmarks that have answers judged, not
     /// programs (RM-Bench, JudgeBench).
     Whole,
@@ -30,8 +34,14 @@ pub enum Policy {
 
 impl Policy {
     /// Every policy, in the order of the enum.
-    pub const ALL: [Policy; 5] =
-        [Policy::BestValid, Policy::SingleValid, Policy::LastFenced, Policy::Lcb, Policy::Whole];
+    pub const ALL: [Policy; 6] = [
+        Policy::BestValid,
+        Policy::SingleValid,
+        Policy::LastFenced,
+        Policy::Lcb,
+        Policy::Edits,
+        Policy::Whole,
+    ];
 
     /// The name, as written in options and records.
     pub fn name(self) -> &'static str {
@@ -40,6 +50,7 @@ impl Policy {
             Policy::SingleValid => "single-valid",
             Policy::LastFenced => "last-fenced",
             Policy::Lcb => "lcb",
+            Policy::Edits => "edits",
             Policy::Whole => "whole",
         }
     }
@@ -47,7 +58,7 @@ impl Policy {
     /// Whether a program from this policy has passed [`check_syntax`](crate::check_syntax).
     pub fn promises_syntax(self) -> bool {
         match self {
-            Policy::BestValid | Policy::SingleValid => true,
+            Policy::BestValid | Policy::SingleValid | Policy::Edits => true,
             Policy::LastFenced | Policy::Lcb | Policy::Whole => false,
         }
     }
@@ -71,7 +82,7 @@ impl FromStr for Policy {
 /// A policy name that is none of ours.
 #[derive(Debug, thiserror::Error)]
 #[error(
-    "unknown extraction policy {0:?}: one of best-valid, single-valid, last-fenced, lcb, whole"
+    "unknown extraction policy {0:?}: one of best-valid, single-valid, last-fenced, lcb, edits, whole"
 )]
 pub struct UnknownPolicy(String);
 

@@ -7,6 +7,7 @@ use memchr::memmem;
 
 use crate::{
     cut::{self, Container},
+    edits::play,
     extraction::{Extraction, Note, Reason},
     fence,
     syntax::{check_syntax, has_parser},
@@ -22,6 +23,28 @@ pub(crate) fn whole(completion: &str) -> Extraction {
         range: Some(0..completion.len()),
         reason: None,
         notes: Vec::new(),
+    }
+}
+
+/// Policy `edits`. The reason for an edit that cannot be played is a syntax error in its line.
+pub(crate) fn edits(completion: &str, language: Language) -> Extraction {
+    let program = match play(completion) {
+        Ok(program) if program.trim().is_empty() => return Extraction::none(Reason::Empty),
+        Ok(program) => program,
+        Err(error) => {
+            let line = u32::try_from(error.line).unwrap_or(u32::MAX);
+            return Extraction::none(Reason::Syntax { line, message: error.kind.to_string() });
+        }
+    };
+    if let Err(error) = check_syntax(&program, language) {
+        return Extraction::none(error.into());
+    }
+    let unchecked = (!has_parser(language)).then_some(Note::SyntaxUnchecked);
+    Extraction {
+        program: Some(program),
+        range: Some(0..completion.len()),
+        reason: None,
+        notes: [Note::Played].into_iter().chain(unchecked).collect(),
     }
 }
 

@@ -1,16 +1,13 @@
 //! `curate probes`: programs that show what a reward model looks at.
 
-use std::{
-    collections::BTreeMap,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use clap::Args;
 use codescaler::{
     candidate::{Candidate, Label, Relation},
     curate::{PairOptions, Pool, UNALIGNED, Verified, deduplicate, pairs},
     preference::Preference,
-    record::{Extra, Header, Record},
+    record::Extra,
     seed::derive,
 };
 use codescaler_extract::{Rewrite, rewrite};
@@ -19,10 +16,11 @@ use serde_json::json;
 use super::{
     made,
     verified::{Splits, VerifiedOptions},
+    write,
 };
 use crate::{
     failure::{Failure, Outcome},
-    files::{Opened, Output, Problems},
+    files::Problems,
     terminal::{Terminal, check_interrupt},
 };
 
@@ -85,8 +83,8 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         candidates.extend_from_slice(unaligned);
         check_interrupt()?;
     }
-    write(&options.out.join("labels.jsonl"), &provenance, &labels)?;
-    write(&options.out.join("candidates.jsonl"), &provenance, &candidates)?;
+    write(&options.out.join("labels.jsonl"), &provenance, labels.iter())?;
+    write(&options.out.join("candidates.jsonl"), &provenance, candidates.iter())?;
     terminal.print(&format!(
         "{n_rewrites} programs rewritten and {n_unaligned} that solve another problem written to {}, \
          with those they are compared with",
@@ -161,17 +159,6 @@ fn label(pool: &Pool<'_>, program: &Verified) -> Label {
         by: "verified".to_owned(),
         rate: program.rate,
         extra: Extra::new(),
-    }
-}
-
-/// Writes a file; one that stands there already must have been made the same way.
-fn write<T: Record>(path: &Path, provenance: &Extra, list: &[T]) -> Result<(), Failure> {
-    match Output::create::<T>(path, &Header::new::<T>(provenance.clone()))? {
-        Opened::Open(mut output, _) => {
-            list.iter().try_for_each(|record| output.write(record))?;
-            output.finish()
-        }
-        Opened::Whole => Ok(()),
     }
 }
 

@@ -199,6 +199,70 @@ fn bugs_are_run_before_they_are_wrong() {
 }
 
 #[test]
+fn edits_are_learnt_and_played_back() {
+    let folder = folder("curate-edits");
+    write_pool(&folder, 8);
+    let pool = fs::read_to_string(folder.join("candidates.jsonl")).unwrap();
+    let longer = r"import math\n\n\ndef f(a, b):\n    # Slowly.\n    total = a\n    for _ in range(b):\n        total += 1\n    return math.floor(total)";
+    let pool = pool.replace(r"def f(a, b):\n    return a + b\n", longer);
+    let pool = pool.replace("return b * a", "return b * a * one");
+    fs::write(folder.join("candidates.jsonl"), pool).unwrap();
+    let edits = format!("curate edits {POOL} --per-program 3 --out edits --quiet");
+    check(
+        &folder,
+        &edits,
+        expect![[r#"
+        12 sequences of 1.2 edits, of 4 programs for 3 problems, written to edits; 1 programs left out that the linter complains about
+        exit 0
+    "#]],
+    );
+    let made = fs::read_to_string(folder.join("edits/candidates.jsonl")).unwrap();
+    fs::remove_dir_all(folder.join("edits")).unwrap();
+    transcript(&folder, &edits);
+    assert_eq!(fs::read_to_string(folder.join("edits/candidates.jsonl")).unwrap(), made);
+    // The program stands beside its edits, and would be taken in their place.
+    let alone = made.replace("\"program\":", "\"was\":");
+    fs::write(folder.join("alone.jsonl"), alone).unwrap();
+    check(
+        &folder,
+        "extract --policy edits --problems edits/problems.jsonl --candidates alone.jsonl \
+         --out played.jsonl --quiet",
+        expect![[r#"
+            12 programs read into played.jsonl
+                    12  ok
+            exit 0
+        "#]],
+    );
+    for played in records(&folder, "played.jsonl") {
+        let ends = |key: &str| played[key].as_str().unwrap().trim_end().to_owned();
+        assert!(played["completion"].as_str().unwrap().starts_with("@@ -0,0 +1"), "{played}");
+        assert_eq!(ends("program"), ends("was"));
+    }
+    transcript(&folder, "train tokenizer --quiet --data . --vocab 270 --out tokenizer");
+    check(
+        &folder,
+        "train policy --quiet --base tokenizer --width 128 --layers 1 --data edits --completions \
+         --out policy",
+        expect![[r#"
+            0 texts of code, 12 programs of 3 problems; dropped as held out: 0 problems, 0 programs
+            231680 parameters, 727 tokens, 1 steps
+            policy written to policy
+            exit 0
+        "#]],
+    );
+    fs::write(folder.join("c.jsonl"), "{\"format\":\"codescaler/candidates\",\"version\":1}\n")
+        .unwrap();
+    check(
+        &folder,
+        "curate edits --problems problems.jsonl --candidates c.jsonl --out none --quiet",
+        expect![[r#"
+            codescaler: error: no right program to take apart: 0 that the linter refuses; give --labels or --executions of Python programs
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = folder("curate-bad");
     write_pool(&folder, 4);

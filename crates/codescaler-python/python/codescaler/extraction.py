@@ -7,7 +7,7 @@ from typing import Any, Literal, TypeAlias
 from codescaler import _core
 from codescaler.problems import as_json, text
 
-Policy: TypeAlias = Literal["best-valid", "single-valid", "last-fenced", "lcb", "whole"]
+Policy: TypeAlias = Literal["best-valid", "single-valid", "last-fenced", "lcb", "edits", "whole"]
 """Which part of a completion is the program. `single-valid` is CodeScaler's."""
 
 
