@@ -2,6 +2,7 @@
 
 mod bugs;
 mod conversations;
+mod concise;
 mod dataset;
 mod edits;
 mod export;
@@ -33,6 +34,7 @@ pub(crate) enum Options {
     Bugs(bugs::Options),
     Probes(probes::Options),
     Edits(edits::Options),
+    Concise(concise::Options),
     Export(export::Options),
     Repairs(conversations::RepairOptions),
     Tests(conversations::TestOptions),
@@ -74,6 +76,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Bugs(options) => bugs::run(terminal, options),
         Options::Probes(options) => probes::run(terminal, options),
         Options::Edits(options) => edits::run(terminal, options),
+        Options::Concise(options) => concise::run(terminal, options),
         Options::Export(options) => export::run(terminal, options),
         Options::Repairs(options) => conversations::repairs(terminal, options),
         Options::Tests(options) => conversations::tests(terminal, options),

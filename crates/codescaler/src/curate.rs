@@ -11,6 +11,7 @@
 //! program wins half of all pairs, exactly and whatever the caps leave.
 
 mod augment;
+mod concise;
 mod draw;
 mod duplicates;
 pub mod export;
@@ -26,6 +27,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 pub use augment::augmented;
+pub use concise::{Sampled, Shortest, balanced, shortest};
 pub use duplicates::{Duplicates, deduplicate, token_digest};
 pub use overlap::{Overlap, statement_digest};
 pub use report::{PairCounts, Report, SourceCounts};

@@ -275,6 +275,14 @@ impl VerifiedOptions {
         beside.into_iter().filter(|path| path.exists()).collect()
     }
 
+    /// Whether its language and its source count.
+    pub(crate) fn is_asked_for(&self, candidate: &Candidate) -> bool {
+        let source = &candidate.source.name;
+        self.language.is_none_or(|language| language == candidate.language)
+            && (self.source.is_empty() || self.source.contains(source))
+            && !self.without_source.contains(source)
+    }
+
     fn verified(
         &self,
         problem: &Problem,
@@ -283,10 +291,7 @@ impl VerifiedOptions {
         held_out: &HeldOut,
     ) -> Result<Verified, Why> {
         let source = &candidate.source.name;
-        let is_asked_for = self.language.is_none_or(|language| language == candidate.language)
-            && (self.source.is_empty() || self.source.contains(source))
-            && !self.without_source.contains(source);
-        if !is_asked_for {
+        if !self.is_asked_for(candidate) {
             return Err(Why::NotAskedFor);
         }
         let passes_visible = known.passes_visible.or_else(|| candidate.passes_visible_tests());

@@ -263,6 +263,70 @@ fn edits_are_learnt_and_played_back() {
 }
 
 #[test]
+fn the_shortest_right_answers_are_kept() {
+    let folder = folder("curate-concise");
+    write_pool(&folder, 8);
+    check(
+        &folder,
+        &format!("curate concise {POOL} --out concise --quiet"),
+        expect![[r#"
+        problems  answered  kept  characters, shortest  mean of samples
+        --------  --------  ----  --------------------  ---------------
+        all              3     3                  30.0             31.5
+        3 completions written to concise
+        exit 0
+    "#]],
+    );
+    for chosen in records(&folder, "concise/candidates.jsonl") {
+        assert_eq!(chosen["index"], 0, "of two shortest the first: {chosen}");
+    }
+    check(
+        &folder,
+        &format!("curate concise {POOL} --balance kind --out balanced --quiet"),
+        expect![[r#"
+            codescaler: error: problem "add" has no "kind" in its meta: balance by another key, or by none
+            exit 2
+        "#]],
+    );
+    let problems = fs::read_to_string(folder.join("problems.jsonl")).unwrap();
+    let kinds = problems.lines().map(|line| {
+        let kind = if line.contains("\"sub\"") { "rare" } else { "usual" };
+        line.replace("\"entry\"", &format!("\"meta\":{{\"kind\":\"{kind}\"}},\"entry\"")) + "\n"
+    });
+    let kinds: String = kinds.collect();
+    fs::write(folder.join("problems.jsonl"), kinds).unwrap();
+    check(
+        &folder,
+        &format!("curate concise {POOL} --balance kind --out balanced --quiet"),
+        expect![[r#"
+            kind   answered  kept  characters, shortest  mean of samples
+            -----  --------  ----  --------------------  ---------------
+            rare          1     1                  30.0             31.5
+            usual         2     1                  30.0             31.5
+            all           3     2                  30.0             31.5
+            2 completions written to balanced
+            exit 0
+        "#]],
+    );
+    check(
+        &folder,
+        &format!("curate concise {POOL} --length tokens --out tokens --quiet"),
+        expect![[r#"
+            codescaler: error: candidate 0 of problem "add" has no `tokens`: count --length characters
+            exit 2
+        "#]],
+    );
+    check(
+        &folder,
+        &format!("curate concise {POOL} --source nobody --out none --quiet"),
+        expect![[r#"
+            codescaler: error: no right completion: 0 candidates without a verdict; give --labels or --executions
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
 fn bad_input_is_named() {
     let folder = folder("curate-bad");
     write_pool(&folder, 4);
