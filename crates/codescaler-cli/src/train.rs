@@ -98,9 +98,10 @@ pub(crate) struct RewardOptions {
 /// How a decoder is trained.
 #[derive(Args)]
 struct Training {
-    /// The largest learning rate.
-    #[arg(long, default_value_t = 1e-3)]
-    rate: f32,
+    /// The largest learning rate [default: 1e-3; 1 for a policy with --parametrization
+    /// u-mup].
+    #[arg(long)]
+    rate: Option<f32>,
     /// Steps until it is reached, as a share of all.
     #[arg(long, default_value_t = 0.05)]
     warmup: f32,
@@ -143,6 +144,9 @@ struct Engine {
     tensorboard: Option<PathBuf>,
 }
 
+/// The learning rate of decoders whose parameters all learn at one.
+const RATE: f32 = 1e-3;
+
 const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::F32];
 
 impl Engine {
@@ -172,9 +176,9 @@ impl Engine {
 
 impl Training {
     /// What decides the trained weights, beside data and starting point.
-    fn plan(&self, tokens_per_step: usize) -> serde_json::Value {
+    fn plan(&self, (tokens_per_step, rate): (usize, f32)) -> serde_json::Value {
         serde_json::json!({
-            "rate": self.rate,
+            "rate": rate,
             "warmup": self.warmup,
             "weight_decay": self.weight_decay,
             "tokens_per_step": tokens_per_step,

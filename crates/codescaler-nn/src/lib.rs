@@ -43,6 +43,6 @@ pub use text::{Message, TextEncoder};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
     AdamW, Advantage, Aggregation, Answers, CheckpointError, Completion, Confidence, Group, Lora,
-    Objective, PassAt, PolicyLoss, PolicyStep, RewardLoss, RewardStep, Rollouts, Schedule, Targets,
-    TrainHead, TrainOptions, Trainer,
+    Objective, Parametrization, PassAt, PolicyLoss, PolicyStep, RewardLoss, RewardStep, Rollouts,
+    Schedule, Targets, TrainHead, TrainOptions, Trainer,
 };

@@ -16,6 +16,7 @@ mod layout;
 mod lora;
 mod network;
 mod objective;
+mod parametrization;
 mod pass_at;
 mod reward;
 mod rollout;
@@ -33,6 +34,7 @@ use buffers::Memory;
 use gemm::Team;
 use layout::Layout;
 use lora::Adapters;
+use parametrization::Start;
 
 pub use adamw::{AdamW, Schedule};
 pub use advantage::{Advantage, Aggregation};
@@ -41,6 +43,7 @@ pub use language::Answers;
 pub use layout::TrainHead;
 pub use lora::Lora;
 pub use objective::{Objective, Targets};
+pub use parametrization::Parametrization;
 pub use pass_at::{Confidence, PassAt};
 pub use reward::{Group, RewardLoss, RewardStep};
 pub use rollout::{Completion, PolicyLoss, PolicyStep, Rollouts};
@@ -74,23 +77,32 @@ pub struct Trainer {
 }
 
 impl Trainer {
-    /// A decoder from nothing: matrices normal with deviation 0.02, those that write to the
-    /// residual stream narrower by the root of twice the layers (GPT-2), norms 1, biases and the
-    /// score head 0.
+    /// A decoder from nothing, in [`Parametrization::Standard`].
     pub fn new(config: DecoderConfig, head: TrainHead, seed: u64, options: &TrainOptions) -> Self {
-        let mut trainer = Self::zeroed(config, head, options);
-        let narrow = 1.0 / (2.0 * trainer.config.layers as f32).sqrt();
-        for (index, tensor) in trainer.layout.tensors.iter().enumerate() {
+        Self::with(config, head, (Parametrization::Standard, seed), options)
+    }
+
+    /// A decoder from nothing. With [`Parametrization::UnitScaled`] the embedding is not the head,
+    /// whatever `config` says: they start and learn differently.
+    pub fn with(
+        config: DecoderConfig,
+        head: TrainHead,
+        (parametrization, seed): (Parametrization, u64),
+        options: &TrainOptions,
+    ) -> Self {
+        let tied = config.tied && parametrization == Parametrization::Standard;
+        let mut trainer = Self::zeroed(DecoderConfig { tied, ..config }, head, options);
+        for (index, tensor) in trainer.layout.tensors.iter_mut().enumerate() {
             let values = &mut trainer.values[tensor.range.clone()];
-            if tensor.name.ends_with("norm.weight") {
-                values.fill(1.0);
-            } else if tensor.decays() && tensor.name != layout::SCORE {
-                let writes = [".o_proj.weight", ".down_proj.weight"];
-                let writes = writes.iter().any(|end| tensor.name.ends_with(end));
-                let deviation = if writes { 0.02 * narrow } else { 0.02 };
-                for (pair, values) in values.chunks_mut(2).enumerate() {
-                    let normal = normal_pair([seed, index as u64, pair as u64]);
-                    values.iter_mut().zip(normal).for_each(|(x, z)| *x = z * deviation);
+            let (start, rate) = parametrization.of(tensor, &trainer.config);
+            tensor.rate = rate;
+            match start {
+                Start::Constant(number) => values.fill(number),
+                Start::Normal(deviation) => {
+                    for (pair, values) in values.chunks_mut(2).enumerate() {
+                        let normal = normal_pair([seed, index as u64, pair as u64]);
+                        values.iter_mut().zip(normal).for_each(|(x, z)| *x = z * deviation);
+                    }
                 }
             }
         }
@@ -153,8 +165,8 @@ impl Trainer {
         self.step
     }
 
-    /// Applies the gradients added up since the last update, at this learning rate. Returns their
-    /// Euclidean norm before clipping.
+    /// Applies the gradients added up since the last update, at this learning rate, or what the
+    /// parametrization makes of it. Returns their Euclidean norm before clipping.
     pub fn update(&mut self, optimizer: &AdamW, rate: f32) -> f64 {
         self.step += 1;
         let at = (self.step, rate);

@@ -11,15 +11,15 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use codescaler_nn::{
-    AdamW, Answers, Confidence, DecoderConfig, PassAt, Rope, RopeScaling, Schedule, TextEncoder,
-    TrainHead, Trainer, tokens_computed,
+    AdamW, Answers, Confidence, DecoderConfig, Parametrization, PassAt, Rope, RopeScaling,
+    Schedule, TextEncoder, TrainHead, Trainer, tokens_computed,
 };
 use serde_json::json;
 
 use lessons::{Lesson, lessons};
 
 use super::{
-    Training,
+    RATE, Training,
     session::{Session, steps},
     texts::TextOptions,
 };
@@ -36,8 +36,6 @@ pub(crate) struct Options {
     base: PathBuf,
     #[command(flatten)]
     texts: TextOptions,
-    #[command(flatten)]
-    shape: ShapeOptions,
     /// Passes over the texts.
     #[arg(long, default_value_t = 1)]
     epochs: u32,
@@ -56,6 +54,9 @@ pub(crate) struct Options {
     /// Where to write the policy: a Hugging Face directory.
     #[arg(long)]
     out: PathBuf,
+    // Last, so that its heading stands above nothing else.
+    #[command(flatten)]
+    shape: ShapeOptions,
 }
 
 /// What the confidence of a policy is measured on.
@@ -79,6 +80,33 @@ impl Sure {
     }
 }
 
+/// How first weights and rates depend on the shape.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Rule {
+    /// Weights and one rate that do not depend on it.
+    Standard,
+    /// Unit-scaled maximal update: --rate is the paper's, about 1, and what is best for a small
+    /// width is best for a larger one. The head is not the embedding.
+    UMup,
+}
+
+impl Rule {
+    fn of(self) -> Parametrization {
+        match self {
+            Rule::Standard => Parametrization::Standard,
+            Rule::UMup => Parametrization::UnitScaled,
+        }
+    }
+
+    /// The largest learning rate unless another is asked for.
+    fn rate(self) -> f32 {
+        match self {
+            Rule::Standard => RATE,
+            Rule::UMup => 1.0,
+        }
+    }
+}
+
 /// The shape of a decoder from nothing: Qwen3's, with heads of 64 of which two share a key.
 #[derive(Args)]
 #[command(next_help_heading = "For a decoder from nothing")]
@@ -92,6 +120,9 @@ struct ShapeOptions {
     /// Inner width of the feed-forward [default: 8/3 of the width].
     #[arg(long)]
     ffn: Option<usize>,
+    /// How first weights and rates depend on the shape.
+    #[arg(long, value_enum, default_value_t = Rule::Standard)]
+    parametrization: Rule,
 }
 
 impl ShapeOptions {
@@ -135,6 +166,13 @@ fn start(options: &Options) -> Result<(Trainer, TextEncoder), Failure> {
             "--lora-rank trains beside weights, and --base has none: leave it out",
         ));
     }
+    let is_standard = options.shape.parametrization == Rule::Standard;
+    if has_weights && !is_standard {
+        return Err(Failure::input(
+            "--parametrization says how a decoder from nothing starts, and --base has weights: \
+             leave it out",
+        ));
+    }
     let train = options.training.engine.options();
     if has_weights {
         let trainer = Trainer::load(&options.base, TrainHead::LanguageModel, &train)
@@ -146,7 +184,8 @@ fn start(options: &Options) -> Result<(Trainer, TextEncoder), Failure> {
         let text = TextEncoder::load(&options.base, usize::MAX)
             .map_err(unusable("--base has no usable tokenizer"))?;
         let config = options.shape.config(text.vocab(), POSITIONS_MAX)?;
-        Ok((Trainer::new(config, TrainHead::LanguageModel, options.seed, &train), text))
+        let begin = (options.shape.parametrization.of(), options.seed);
+        Ok((Trainer::with(config, TrainHead::LanguageModel, begin, &train), text))
     }
 }
 
@@ -165,16 +204,24 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         trainer.parameters(),
         steps.len()
     ));
+    let rule = options.shape.parametrization;
+    let rate = options.training.rate.unwrap_or(rule.rate());
     let plan = json!({
         "verb": "train policy", "base": options.base, "texts": texts.plan(), "epochs": options.epochs,
-        "seed": options.seed, "training": options.training.plan(tokens_per_step), "steps": steps.len(),
+        "seed": options.seed, "training": options.training.plan((tokens_per_step, rate)), "steps": steps.len(),
         "parameters": trainer.parameters(), "pass_at": options.pass_at,
+        "parametrization": format!("{:?}", rule.of()),
         "confidence": (options.pass_at > NonZeroU32::MIN).then(|| format!("{confidence:?}")),
     });
     let session = Session::open(&options.out, &plan, &options.training.engine)?;
     if !session.is_done() {
-        let schedule = options.training.schedule(steps.len());
-        let optimizer = options.training.optimizer();
+        let schedule = options.training.schedule(steps.len(), rate);
+        let mut optimizer = options.training.optimizer();
+        if rule == Rule::UMup {
+            // By which share weights decay must not depend on the rate (independent weight decay):
+            // it is what the usual rate makes of it.
+            optimizer.weight_decay *= RATE / rate;
+        }
         session.run(terminal, &mut trainer, (steps.len(), 1), |trainer, lines| {
             let index = lines.len();
             let batch: Vec<&Lesson> = steps[index].iter().map(|&at| &lessons[at]).collect();
@@ -220,9 +267,9 @@ fn write_ends(text: &TextEncoder, out: &Path) -> Result<(), Failure> {
 }
 
 impl Training {
-    pub(super) fn schedule(&self, steps: usize) -> Schedule {
+    pub(super) fn schedule(&self, steps: usize, peak: f32) -> Schedule {
         let warmup = (steps as f32 * self.warmup).ceil() as u64;
-        Schedule { peak: self.rate, warmup, steps: steps as u64, end: 0.1 }
+        Schedule { peak, warmup, steps: steps as u64, end: 0.1 }
     }
 
     pub(super) fn optimizer(&self) -> AdamW {

@@ -21,7 +21,7 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use super::{
-    RewardOptions, Training,
+    RATE, RewardOptions, Training,
     session::{Session, steps},
 };
 use crate::{
@@ -126,6 +126,7 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         costs.iter().sum::<usize>(),
         steps.len()
     ));
+    let rate = decoder.training.rate.unwrap_or(RATE);
     let plan = json!({
         "verb": "train reward", "base": base, "epochs": epochs, "seed": options.seed,
         "preferences": decoder.preferences.iter().map(|path| fingerprint(path)).collect::<Result<Vec<_>, _>>()?,
@@ -133,12 +134,12 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         "margin": decoder.margin, "centring": decoder.centring,
         "every_token": decoder.every_token, "group": decoder.group,
         "hide_problem": decoder.hide_problem, "shared": !decoder.unshared,
-        "training": decoder.training.plan(tokens_per_step), "steps": steps.len(), "pairs": pairs,
+        "training": decoder.training.plan((tokens_per_step, rate)), "steps": steps.len(), "pairs": pairs,
         "parameters": trainer.parameters(),
     });
     let session = Session::open(&options.out, &plan, &decoder.training.engine)?;
     if !session.is_done() {
-        let schedule = decoder.training.schedule(steps.len());
+        let schedule = decoder.training.schedule(steps.len(), rate);
         let optimizer = decoder.training.optimizer();
         let loss = decoder.loss();
         session.run(terminal, &mut trainer, (steps.len(), 1), |trainer, lines| {

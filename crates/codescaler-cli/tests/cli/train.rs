@@ -128,6 +128,23 @@ fn a_policy_for_many_samples_learns_otherwise() {
 }
 
 #[test]
+fn a_killed_unit_scaled_policy_resumes_to_the_same_bits() {
+    let command = POLICY.replace("--rate 3e-3", "--rate 0.5 --parametrization u-mup");
+    check_kills("u-mup", &[], &command, "policy");
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("train-u-mup-whole");
+    let config = fs::read_to_string(folder.join("policy/config.json")).unwrap();
+    assert!(config.contains("\"tie_word_embeddings\": false"), "{config}");
+    check(
+        &folder,
+        "train policy --base policy --parametrization u-mup --data . --out p",
+        &expect![[r#"
+            codescaler: error: --parametrization says how a decoder from nothing starts, and --base has weights: leave it out
+            exit 2
+        "#]],
+    );
+}
+
+#[test]
 fn a_killed_reward_model_resumes_to_the_same_bits() {
     check_kills("reward", &[POLICY, PAIRS], REWARD, "rm");
 }

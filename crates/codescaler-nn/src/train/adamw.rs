@@ -11,7 +11,8 @@ pub struct AdamW {
     pub betas: (f32, f32),
     /// Added to the square root of the second moment.
     pub eps: f32,
-    /// Of matrices; vectors do not decay.
+    /// Of matrices, at the common rate, whatever a parametrization makes of it for a tensor;
+    /// vectors do not decay.
     pub weight_decay: f32,
     /// Gradients are scaled down to this Euclidean norm.
     pub clip: f32,
@@ -82,8 +83,8 @@ impl AdamW {
         let power = i32::try_from(step).unwrap_or(i32::MAX);
         let correction1 = 1.0 - f64::from(beta1).powi(power);
         let correction2 = (1.0 - f64::from(beta2).powi(power)).sqrt() as f32;
-        let step_size = (f64::from(rate) / correction1) as f32;
         for tensor in tensors {
+            let step_size = (f64::from(rate) * f64::from(tensor.rate) / correction1) as f32;
             let keep = if tensor.decays() { 1.0 - rate * self.weight_decay } else { 1.0 };
             let range = tensor.range.clone();
             let pieces = values[range.clone()].chunks_mut(PIECE);

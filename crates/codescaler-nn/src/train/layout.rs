@@ -13,6 +13,8 @@ pub(crate) struct Tensor {
     pub name: String,
     pub shape: Vec<usize>,
     pub range: Range<usize>,
+    /// What the learning rate is multiplied with for it.
+    pub rate: f32,
 }
 
 /// The parameters of one decoder. Gradients and moments of an optimiser have the same places.
@@ -123,7 +125,7 @@ impl Places {
     fn add(&mut self, name: String, shape: &[usize]) -> Range<usize> {
         let start = self.tensors.last().map_or(0, |tensor| tensor.range.end);
         let range = start..start + shape.iter().product::<usize>();
-        self.tensors.push(Tensor { name, shape: shape.to_vec(), range: range.clone() });
+        self.tensors.push(Tensor { name, shape: shape.to_vec(), range: range.clone(), rate: 1.0 });
         range
     }
 }

@@ -98,6 +98,7 @@ impl Adapters {
             name: name.to_owned(),
             shape: shape.to_vec(),
             range: range.clone(),
+            rate: 1.0,
         });
         range
     }
