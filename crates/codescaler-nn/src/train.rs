@@ -8,6 +8,7 @@
 mod adamw;
 mod advantage;
 mod attention;
+mod budgeted;
 pub(crate) mod buffers;
 mod checkpoint;
 mod gemm;
@@ -38,6 +39,7 @@ use parametrization::Start;
 
 pub use adamw::{AdamW, Schedule};
 pub use advantage::{Advantage, Aggregation};
+pub use budgeted::{BudgetPrior, progress, regret, summary_advantages, thinking_advantages};
 pub use checkpoint::CheckpointError;
 pub use language::Answers;
 pub use layout::TrainHead;
