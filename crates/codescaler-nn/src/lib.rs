@@ -42,8 +42,8 @@ pub use speed::gflops;
 pub use text::{Message, TextEncoder};
 pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
-    AdamW, Advantage, Aggregation, Answers, BudgetPrior, CheckpointError, Completion, Confidence, Group, Lora, Objective, Parametrization, PassAt, PolicyLoss,
-    PolicyStep, RewardLoss, RewardStep, Rollouts, Schedule, Targets, TrainHead,
-    TrainOptions, Trainer, progress, regret, summary_advantages,
-    thinking_advantages,
+    AdamW, Advantage, Aggregation, Answers, BudgetPrior, CheckpointError, Completion, Confidence,
+    Group, Lora, Objective, Parametrization, PassAt, PolicyLoss, PolicyStep, RewardLoss,
+    RewardStep, Rollouts, Schedule, Targets, TrainHead, TrainOptions, Trainer, progress, regret,
+    summary_advantages, thinking_advantages,
 };

@@ -244,14 +244,21 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
 fn loss_of(trainer: &mut Trainer, batch: &[&Lesson], loss: PassAt) -> f64 {
     let texts: Vec<Vec<&[u32]>> =
         batch.iter().map(|lesson| lesson.texts.iter().map(Vec::as_slice).collect()).collect();
-    if loss.samples == NonZeroU32::MIN {
+    let is_plain = batch.iter().all(|lesson| lesson.learns_prompt);
+    if loss.samples == NonZeroU32::MIN && is_plain {
         // What programs begin with in common is computed, and counts, once.
         let groups: Vec<&[&[u32]]> = texts.iter().map(Vec::as_slice).collect();
         return trainer.language_loss(&groups, 1.0);
     }
-    let pairs = texts.iter().zip(batch);
-    let groups: Vec<Answers<'_>> =
-        pairs.map(|(texts, lesson)| Answers { texts, parts: &lesson.parts }).collect();
+    let groups: Vec<Answers<'_>> = texts
+        .iter()
+        .zip(batch)
+        .map(|(texts, Lesson { parts, learns_prompt, .. })| Answers {
+            texts,
+            parts,
+            learns_prompt: *learns_prompt,
+        })
+        .collect();
     trainer.pass_at_loss(&groups, loss, 1.0)
 }
 

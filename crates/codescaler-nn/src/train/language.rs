@@ -24,6 +24,8 @@ pub struct Answers<'a> {
     /// For each text the parts of its answer that have a probability of their own
     /// ([`super::Confidence::parts`]); none for a text that answers nothing.
     pub parts: &'a [Vec<Range<usize>>],
+    /// Whether what stands before the first answer is learnt, too; else it is only read.
+    pub learns_prompt: bool,
 }
 
 impl Trainer {
@@ -39,12 +41,13 @@ impl Trainer {
             // The last common token stays with each text, which predicts its own next one.
             batch.push(group, common_prefix(group, 1).saturating_sub(1));
         }
-        self.learn(&batch, None, weight)
+        let targets = targets(&batch);
+        self.learn((&batch, &targets), None, weight)
     }
 
     /// As [`Trainer::language_loss`], but what the tokens of an answer lose together is what
-    /// `loss` says of their probability. All other tokens, those of prompts among them, lose their
-    /// negative log-likelihood; tokens of answers count once for each answer, those that answers
+    /// `loss` says of their probability. All other tokens, those of prompts that are learnt among
+    /// them, lose their negative log-likelihood; tokens of answers count once for each answer, those that answers
     /// begin with in common as well.
     ///
     /// # Panics
@@ -52,14 +55,17 @@ impl Trainer {
     /// empty, begins a text, or ends beyond it.
     pub fn pass_at_loss(&mut self, groups: &[Answers<'_>], loss: PassAt, weight: f32) -> f64 {
         let mut batch = Batch::default();
-        let mut rows = Vec::new();
-        for Answers { texts, parts } in groups {
+        let (mut rows, mut read) = (Vec::new(), Vec::new());
+        for Answers { texts, parts, learns_prompt } in groups {
             assert_eq!(texts.len(), parts.len(), "every text has its parts");
             let first = parts.iter().flatten().map(|part| part.start).min();
             let shared = common_prefix(texts, 1).min(first.unwrap_or(usize::MAX));
             let shared = shared.saturating_sub(1);
             batch.push(texts, shared);
             let tree = batch.trees.last().expect("it was just added");
+            if !learns_prompt {
+                read.push(tree.root.clone());
+            }
             for (branch, parts) in tree.branches.iter().zip(*parts) {
                 // A token is predicted by the row before it.
                 let row = |token: usize| branch.start + token - shared - 1;
@@ -70,10 +76,15 @@ impl Trainer {
                 }
             }
         }
-        self.learn(&batch, Some((&rows, loss)), weight)
+        let mut targets = targets(&batch);
+        for rows in read {
+            targets[rows].fill(None);
+        }
+        let limits = (loss.samples.get() > 1).then_some((&rows[..], loss));
+        self.learn((&batch, &targets), limits, weight)
     }
 
-    fn learn(&mut self, batch: &Batch, limits: Option<Limits<'_>>, weight: f32) -> f64 {
+    fn learn(&mut self, batch: Aimed<'_>, limits: Option<Limits<'_>>, weight: f32) -> f64 {
         assert_eq!(self.head, super::TrainHead::LanguageModel, "the head predicts tokens");
         match self.precision {
             Precision::F32 => self.learn_in::<f32>(batch, limits, weight),
@@ -81,8 +92,12 @@ impl Trainer {
         }
     }
 
-    fn learn_in<C: Cell>(&mut self, batch: &Batch, limits: Option<Limits<'_>>, weight: f32) -> f64 {
-        let targets = targets(batch);
+    fn learn_in<C: Cell>(
+        &mut self,
+        (batch, targets): Aimed<'_>,
+        limits: Option<Limits<'_>>,
+        weight: f32,
+    ) -> f64 {
         let length = |tree: &Tree| {
             tree.root.len() + tree.branches.iter().map(ExactSizeIterator::len).max().unwrap_or(0)
         };
@@ -93,7 +108,7 @@ impl Trainer {
         let forward = moment.forward(batch);
         let count = targets.iter().flatten().count().max(1) as f32;
         let reading = Reading { temperature: 1.0, entropy: false, scale: weight / count };
-        let rows = (&forward.x[..], &targets[..]);
+        let rows = (&forward.x[..], targets);
         // Log-probabilities of whole parts come first: the slope of each token rests on them.
         let mut factors = Vec::new();
         let mut less = 0.0;
@@ -119,6 +134,9 @@ impl Trainer {
 
 /// Rows whose tokens have one probability, and the loss of that.
 type Limits<'a> = (&'a [Range<usize>], PassAt);
+
+/// Rows, and the token that each is to predict.
+type Aimed<'a> = (&'a Batch, &'a [Option<u32>]);
 
 /// The token that each row of a batch predicts.
 fn targets(batch: &Batch) -> Vec<Option<u32>> {

@@ -163,6 +163,11 @@ fn parts(answered: &[std::ops::Range<usize>], of: Confidence) -> Vec<Vec<std::op
     answered.iter().map(|answer| of.parts(answer.clone(), |token| token % 3 == 2)).collect()
 }
 
+/// The prompt of the first group is only read where answers lose by themselves.
+fn learns_prompt(texts: &[impl Sized], loss: PassAt) -> bool {
+    loss.samples.get() > 1 || texts.len() < 3
+}
+
 /// What every token loses by itself, and answers together, written out.
 fn loss_of_answers(definition: &Definition<'_>, loss: PassAt) -> f64 {
     let n = f64::from(loss.samples.get());
@@ -186,7 +191,8 @@ fn loss_of_answers(definition: &Definition<'_>, loss: PassAt) -> f64 {
                 count += part.len();
             }
             // Prompts of a group are alike, and count once.
-            let asked = |token: &usize| index == 0 && *token < answers[0].start.max(1);
+            let is_learnt = index == 0 && learns_prompt(&texts, loss);
+            let asked = |token: &usize| is_learnt && *token < answers[0].start.max(1);
             let plain = |token: &usize| !parts.iter().any(|part| part.contains(token));
             let behind = |token: &usize| *token >= answers[index].end.max(1);
             for token in (1..text.len()).filter(plain).filter(|t| asked(t) || behind(t)) {
@@ -211,12 +217,18 @@ fn every_gradient_of_answers_is_the_slope() {
                 .iter()
                 .map(|(texts, answers)| {
                     let texts: Vec<&[u32]> = texts.iter().map(Vec::as_slice).collect();
-                    (texts, parts(answers, of))
+                    let learns_prompt = learns_prompt(&texts, loss);
+                    (texts, parts(answers, of), learns_prompt)
                 })
                 .collect();
-            let group = |(texts, parts)| Answers { texts, parts };
-            let groups: Vec<Answers<'_>> =
-                all.iter().map(|(texts, parts)| group((&texts[..], &parts[..]))).collect();
+            let groups: Vec<Answers<'_>> = all
+                .iter()
+                .map(|(texts, parts, learns_prompt)| Answers {
+                    texts,
+                    parts,
+                    learns_prompt: *learns_prompt,
+                })
+                .collect();
             let got = trainer.pass_at_loss(&groups, loss, 1.0);
             let values: Vec<f64> = trainer.values.iter().map(|x| f64::from(*x)).collect();
             let (config, layout) = (&trainer.config, &trainer.layout);

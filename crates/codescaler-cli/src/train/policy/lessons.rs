@@ -14,6 +14,8 @@ pub(super) struct Lesson {
     pub(super) texts: Vec<Vec<u32>>,
     /// For each text the parts of its answer that have a probability of their own.
     pub(super) parts: Vec<Vec<Range<usize>>>,
+    /// Whether prompts are learnt, too; those of conversations are only read.
+    pub(super) learns_prompt: bool,
 }
 
 /// Programs of one problem that share its computation.
@@ -31,7 +33,11 @@ pub(super) fn lessons(
     let code = texts.code.par_iter().map(|code| {
         let mut tokens = encode(text, code)?;
         tokens.extend(end);
-        let piece = |piece: &[u32]| Lesson { texts: vec![piece.to_vec()], parts: vec![Vec::new()] };
+        let piece = |piece: &[u32]| Lesson {
+            texts: vec![piece.to_vec()],
+            parts: vec![Vec::new()],
+            learns_prompt: true,
+        };
         Ok::<_, Failure>(tokens.chunks(tokens_max).map(piece).collect::<Vec<_>>())
     });
     let programs = texts.programs.par_iter().map(|(prompt, programs)| {
@@ -52,11 +58,25 @@ pub(super) fn lessons(
         }
         let lesson = |items: &[(Vec<u32>, Vec<Range<usize>>)]| {
             let (texts, parts) = items.iter().cloned().unzip();
-            Lesson { texts, parts }
+            Lesson { texts, parts, learns_prompt: true }
         };
         Ok(items.chunks(GROUP_MAX).map(lesson).collect::<Vec<_>>())
     });
-    let all: Result<Vec<Vec<Lesson>>, Failure> = code.chain(programs).collect();
+    let conversations = texts.conversations.par_iter().map(|conversation| {
+        let turns = conversation.messages.iter();
+        let messages: Vec<Message<'_>> =
+            turns.map(|turn| Message { role: &turn.role, content: &turn.content }).collect();
+        let asked = render(text, &messages[..messages.len() - 1], true)?;
+        let tokens = render(text, &messages, false)?;
+        let answer = answer(&asked, &tokens, turn_end);
+        if tokens.len() > tokens_max || answer.is_empty() {
+            return Ok(Vec::new());
+        }
+        let parts = confidence.parts(answer, |token| text.breaks_line(tokens[token]));
+        Ok(vec![Lesson { texts: vec![tokens], parts: vec![parts], learns_prompt: false }])
+    });
+    let all: Result<Vec<Vec<Lesson>>, Failure> =
+        code.chain(programs).chain(conversations).collect();
     Ok(all?.into_iter().flatten().collect())
 }
 
