@@ -5,9 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, error::Category};
 
-use crate::chat::{ChatRequest, Choice, Finish, Usage};
+use crate::{
+    chat::{ChatRequest, Choice, Finish, Usage},
+    endpoint::Route,
+};
 
-/// A chat completion.
+/// A completion.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) choices: Vec<Choice>,
@@ -16,13 +19,15 @@ pub(crate) struct Answer {
     /// The tokens of the conversation with their log-probabilities, when the server says so; nothing
     /// where it does not say which of several stands there.
     pub(crate) given: Option<Vec<Option<GivenToken>>>,
+    /// What is said of the tokens of the first choice.
+    pub(crate) tokens: Option<WireLogprobs>,
 }
 
 /// A token of the conversation.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct GivenToken {
-    logprob: f64,
-    decoded_token: Option<String>,
+    pub(crate) logprob: f64,
+    pub(crate) decoded_token: Option<String>,
 }
 
 impl Answer {
@@ -57,24 +62,47 @@ pub(crate) enum Unfit {
 }
 
 #[derive(Deserialize)]
-#[serde(expecting = "a chat completion")]
+#[serde(expecting = "a completion")]
 struct WireAnswer {
     choices: Option<Vec<WireChoice>>,
     usage: Option<Value>,
     error: Option<Value>,
-    /// Per token its log-probability and, of some servers, those of others; nothing for the first.
-    prompt_logprobs: Option<Vec<Option<BTreeMap<String, GivenToken>>>>,
+    prompt_logprobs: Option<WireGiven>,
 }
+
+/// Per token its log-probability and, of some servers, those of others; nothing for the first.
+type WireGiven = Vec<Option<BTreeMap<String, GivenToken>>>;
 
 #[derive(Deserialize)]
 struct WireChoice {
     index: Option<u64>,
-    message: WireMessage,
+    /// Of a conversation.
+    message: Option<WireMessage>,
+    /// Of a plain text.
+    text: Option<String>,
     finish_reason: Option<String>,
     logprobs: Option<WireLogprobs>,
+    prompt_logprobs: Option<WireGiven>,
 }
 
-#[derive(Deserialize)]
+impl WireChoice {
+    /// What is said, in the form of this route.
+    fn said(&mut self, route: Route) -> Result<WireMessage, Unfit> {
+        let said = match route {
+            Route::Chat => self.message.take().ok_or("a choice has no `message`"),
+            Route::Completions => {
+                let message = |text: String| WireMessage {
+                    content: Some(text.into()),
+                    ..WireMessage::default()
+                };
+                self.text.take().map(message).ok_or("a choice has no `text`")
+            }
+        };
+        said.map_err(|what| Unfit::Other(what.to_owned()))
+    }
+}
+
+#[derive(Default, Deserialize)]
 struct WireMessage {
     content: Option<Value>,
     reasoning_content: Option<String>,
@@ -82,12 +110,17 @@ struct WireMessage {
     refusal: Option<String>,
 }
 
-#[derive(Default, Deserialize)]
+/// Of a conversation `content`, of a plain text the lists. (llama.cpp has the former for both.)
+#[derive(Clone, Debug, Default, Deserialize)]
 pub(crate) struct WireLogprobs {
     content: Option<Vec<WireToken>>,
+    pub(crate) token_logprobs: Option<Vec<Option<f64>>>,
+    pub(crate) tokens: Option<Vec<String>>,
+    /// In characters; some servers that do not know have -1.
+    pub(crate) text_offset: Option<Vec<i64>>,
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 struct WireToken {
     logprob: Option<f64>,
 }
@@ -95,8 +128,12 @@ struct WireToken {
 impl WireLogprobs {
     /// Adds those of another part.
     pub(crate) fn extend(&mut self, other: Option<WireLogprobs>) {
-        if let Some(tokens) = other.and_then(|other| other.content) {
+        let Some(other) = other else { return };
+        if let Some(tokens) = other.content {
             self.content.get_or_insert_default().extend(tokens);
+        }
+        if let Some(logprobs) = other.token_logprobs {
+            self.token_logprobs.get_or_insert_default().extend(logprobs);
         }
     }
 }
@@ -125,7 +162,7 @@ pub(crate) fn error_status(error: &Value) -> Option<u16> {
 }
 
 /// Reads the body of an answer with a good status.
-pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
+pub(crate) fn parse(body: &[u8], route: Route) -> Result<Answer, Unfit> {
     let wire: WireAnswer = serde_json::from_slice(body).map_err(|error| Unfit::json(&error))?;
     let mut choices = match (wire.choices, wire.error) {
         (Some(choices), _) if !choices.is_empty() => choices,
@@ -136,21 +173,25 @@ pub(crate) fn parse(body: &[u8]) -> Result<Answer, Unfit> {
         (None, _) => return Err(Unfit::Other("it has no `choices`".to_owned())),
     };
     choices.sort_by_key(|choice| choice.index);
-    let refusal = |choice: &WireChoice| {
-        choice.message.refusal.clone().filter(|_| text(choice.message.content.as_ref()).is_empty())
+    let said =
+        choices.iter_mut().map(|choice| choice.said(route)).collect::<Result<Vec<_>, _>>()?;
+    let refusal = |said: &WireMessage| {
+        said.refusal.clone().filter(|_| text(said.content.as_ref()).is_empty())
     };
-    if let Some(refusals) = choices.iter().map(refusal).collect::<Option<Vec<_>>>() {
+    if let Some(refusals) = said.iter().map(refusal).collect::<Option<Vec<_>>>() {
         return Err(Unfit::Refused(refusals.into_iter().next().unwrap_or_default()));
     }
+    let of_first = choices[0].prompt_logprobs.take();
     Ok(Answer {
-        choices: choices.into_iter().map(choice).collect(),
         usage: wire.usage.as_ref().and_then(usage),
-        given: wire.prompt_logprobs.map(given),
+        given: wire.prompt_logprobs.or(of_first).map(given),
+        tokens: choices[0].logprobs.clone(),
+        choices: said.into_iter().zip(choices).map(choice).collect(),
     })
 }
 
 /// The tokens of a conversation, of which one is asked for at each place.
-fn given(places: Vec<Option<BTreeMap<String, GivenToken>>>) -> Vec<Option<GivenToken>> {
+fn given(places: WireGiven) -> Vec<Option<GivenToken>> {
     let own = |place: Option<BTreeMap<String, GivenToken>>| {
         place.filter(|place| place.len() == 1)?.into_values().next()
     };
@@ -171,23 +212,26 @@ pub(crate) fn finish(reason: Option<&str>) -> Finish {
 /// The sum of the log-probabilities, when every token has a finite one, and how many tokens have
 /// any.
 pub(crate) fn logprobs(wire: Option<WireLogprobs>) -> (Option<f64>, Option<u32>) {
-    let tokens = wire.and_then(|logprobs| logprobs.content);
+    let tokens: Option<Vec<Option<f64>>> = wire.and_then(|wire| match wire.content {
+        Some(content) => Some(content.into_iter().map(|token| token.logprob).collect()),
+        None => wire.token_logprobs,
+    });
     let tokens = tokens.filter(|tokens| !tokens.is_empty());
     let sum = tokens.as_ref().and_then(|tokens| {
-        tokens.iter().map(|token| token.logprob).sum::<Option<f64>>().filter(|sum| sum.is_finite())
+        tokens.iter().copied().sum::<Option<f64>>().filter(|sum| sum.is_finite())
     });
     (sum, tokens.and_then(|tokens| u32::try_from(tokens.len()).ok()))
 }
 
-fn choice(wire: WireChoice) -> Choice {
-    let finish = match wire.message.refusal {
+fn choice((said, wire): (WireMessage, WireChoice)) -> Choice {
+    let finish = match said.refusal {
         Some(_) => Finish::ContentFilter,
         None => finish(wire.finish_reason.as_deref()),
     };
     let (logprob_sum, tokens) = logprobs(wire.logprobs);
     Choice {
-        text: text(wire.message.content.as_ref()),
-        reasoning: wire.message.reasoning_content.or(wire.message.reasoning),
+        text: text(said.content.as_ref()),
+        reasoning: said.reasoning_content.or(said.reasoning),
         finish,
         logprob_sum,
         tokens,
@@ -340,7 +384,7 @@ mod tests {
     #[test]
     fn answers_are_read() {
         let check = |body: &str, expected: Expect| {
-            let shown = match parse(body.as_bytes()) {
+            let shown = match parse(body.as_bytes(), Route::Chat) {
                 Ok(answer) => answer.choices.iter().map(|choice| format!("{choice:?}\n")).collect(),
                 Err(unfit) => format!("{unfit:?}\n"),
             };
@@ -380,7 +424,7 @@ mod tests {
         check(
             r#"{"choices":[{"index":0}]}"#,
             expect![[r#"
-            Other("missing field `message` at line 1 column 23")
+            Other("a choice has no `message`")
         "#]],
         );
         check(

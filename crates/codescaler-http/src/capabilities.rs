@@ -2,7 +2,12 @@
 
 use std::collections::BTreeSet;
 
-use crate::{answer::ErrorText, endpoint::TokensParameter};
+use serde_json::Value;
+
+use crate::{
+    answer::ErrorText,
+    endpoint::{Route, TokensParameter},
+};
 
 /// What is known about one parameter at one endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,6 +42,8 @@ pub struct Capabilities {
     pub stream_options: Support,
     /// `prompt_logprobs`: how likely a given text is.
     pub prompt_logprobs: Support,
+    /// `echo`, which says the same with `Route::Completions`.
+    pub echo: Support,
     /// What the limit of tokens is called; not known before the first answer to one.
     pub tokens: TokensParameter,
 }
@@ -52,6 +59,7 @@ pub(crate) enum Parameter {
     Logprobs,
     StreamOptions,
     PromptLogprobs,
+    Echo,
     MaxTokens,
     MaxCompletionTokens,
 }
@@ -67,6 +75,7 @@ impl Parameter {
             Parameter::Logprobs => "logprobs",
             Parameter::StreamOptions => "stream_options",
             Parameter::PromptLogprobs => "prompt_logprobs",
+            Parameter::Echo => "echo",
             Parameter::MaxTokens => "max_tokens",
             Parameter::MaxCompletionTokens => "max_completion_tokens",
         }
@@ -84,6 +93,7 @@ impl Capabilities {
             logprobs: Support::Unknown,
             stream_options: Support::Unknown,
             prompt_logprobs: Support::Unknown,
+            echo: Support::Unknown,
             tokens,
         }
     }
@@ -96,9 +106,19 @@ impl Capabilities {
         }
     }
 
-    /// Whether it may say how likely a text is.
-    pub(crate) fn can_weigh(&self) -> bool {
-        matches!(self.prompt_logprobs, Support::Unknown | Support::Works)
+    /// What is sent to be told how likely a text is, with what may still work.
+    pub(crate) fn weighing(&self, route: Route) -> Vec<(Parameter, Value)> {
+        // None but that of the token itself.
+        let prompt_logprobs = (Parameter::PromptLogprobs, 0.into());
+        let ways = match route {
+            Route::Chat => vec![(self.prompt_logprobs, prompt_logprobs)],
+            Route::Completions => {
+                let echo = (Parameter::Echo, true.into());
+                vec![(self.echo, echo), (self.prompt_logprobs, prompt_logprobs)]
+            }
+        };
+        let may_work = |support| matches!(support, Support::Unknown | Support::Works);
+        ways.into_iter().filter(|(support, _)| may_work(*support)).map(|(_, way)| way).collect()
     }
 
     /// The name of the limit of tokens that is sent now.
@@ -116,6 +136,7 @@ impl Capabilities {
                 Parameter::N => seen.all_choices,
                 Parameter::Logprobs => seen.logprobs,
                 Parameter::PromptLogprobs => seen.prompt_logprobs,
+                Parameter::Echo => seen.echo,
                 Parameter::StreamOptions => seen.usage,
                 Parameter::Temperature
                 | Parameter::TopP
@@ -161,6 +182,7 @@ impl Capabilities {
             Parameter::Logprobs => Some(&mut self.logprobs),
             Parameter::StreamOptions => Some(&mut self.stream_options),
             Parameter::PromptLogprobs => Some(&mut self.prompt_logprobs),
+            Parameter::Echo => Some(&mut self.echo),
             Parameter::MaxTokens | Parameter::MaxCompletionTokens => None,
         }
     }
@@ -172,6 +194,7 @@ pub(crate) struct Seen {
     pub(crate) all_choices: bool,
     pub(crate) logprobs: bool,
     pub(crate) prompt_logprobs: bool,
+    pub(crate) echo: bool,
     pub(crate) usage: bool,
 }
 

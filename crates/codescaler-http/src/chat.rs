@@ -55,14 +55,14 @@ pub struct ChatRequest {
     /// Whether the log-probabilities of the tokens are wanted.
     pub logprobs: bool,
     /// Whether the last message, the language model's own, is the beginning of the choice. Servers
-    /// that do not know how begin anew, and nothing tells.
+    /// that do not know how begin anew, and nothing tells; with `Route::Completions` all know.
     pub continues: bool,
     /// When to stop a reasoning before its end. It is then read as it is written, one choice a
     /// request, and the connection is closed where it is to stop.
     pub trim: Option<Trim>,
     /// Nothing is to be written: how likely are so many bytes at the end of the last message? The
     /// log-probability of these is then that of the choice, whose text is empty. Of servers, vLLM
-    /// knows.
+    /// knows; with `Route::Completions` those that echo a text.
     pub weigh: Option<usize>,
 }
 
@@ -199,8 +199,8 @@ pub enum ChatFault {
         /// What the server says about it.
         message: String,
     },
-    /// The answer is not a chat completion.
-    #[error("not a chat completion: {what}; check that the base URL ends where the API begins")]
+    /// The answer is not a completion.
+    #[error("not a completion: {what}; check that the base URL ends where the API begins")]
     Malformed {
         /// What is wrong with it.
         what: String,

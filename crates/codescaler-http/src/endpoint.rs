@@ -13,6 +13,8 @@ pub struct Endpoint {
     pub base_url: String,
     /// The name under which the server knows the language model.
     pub model: String,
+    /// Which of its services is asked.
+    pub route: Route,
     /// The key, if the server wants one.
     pub api_key: Option<ApiKey>,
     /// How many requests are under way at once, waits before another attempt included.
@@ -36,6 +38,7 @@ impl Endpoint {
         Endpoint {
             base_url: base_url.into(),
             model: model.into(),
+            route: Route::Chat,
             api_key: None,
             in_flight_max: 16,
             requests_per_minute_max: None,
@@ -46,8 +49,8 @@ impl Endpoint {
         }
     }
 
-    /// The address of chat completions, if this is an endpoint that can be asked.
-    pub(crate) fn chat_url(&self) -> Result<Url, ClientError> {
+    /// The address of the route, if this is an endpoint that can be asked.
+    pub(crate) fn url(&self) -> Result<Url, ClientError> {
         let mut url = base_url(&self.base_url)?;
         let positive = [
             ("in_flight_max", self.in_flight_max > 0),
@@ -64,8 +67,17 @@ impl Endpoint {
                 key: key.clone(),
             });
         }
-        extend(&mut url, &["chat", "completions"]);
+        extend(&mut url, self.route.path());
         Ok(url)
+    }
+
+    /// What the limit of tokens is called, as far as that is known before anything was asked.
+    pub(crate) fn tokens_parameter(&self) -> TokensParameter {
+        match (self.route, self.tokens_parameter) {
+            // The other name came with conversations.
+            (Route::Completions, TokensParameter::Auto) => TokensParameter::MaxTokens,
+            (Route::Chat | Route::Completions, parameter) => parameter,
+        }
     }
 
     /// The address of the list of names.
@@ -104,6 +116,8 @@ pub(crate) fn base_url(text: &str) -> Result<Url, ClientError> {
 const OURS: &[&str] = &[
     "model",
     "messages",
+    "prompt",
+    "echo",
     "n",
     "temperature",
     "top_p",
@@ -183,6 +197,27 @@ impl Default for Retries {
             wait_ms_max: 30_000,
             retry_after_ms_max: 120_000,
             seed: 0,
+        }
+    }
+}
+
+/// Which service of a server is asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Route {
+    /// `/chat/completions`: the server makes a text of the conversation, by its template.
+    #[default]
+    Chat,
+    /// `/completions`: the text is made here, for base language models and servers without a
+    /// template. Each message is followed by a blank line, but for a last one that the answer is to
+    /// go on with; every language model can.
+    Completions,
+}
+
+impl Route {
+    fn path(self) -> &'static [&'static str] {
+        match self {
+            Route::Chat => &["chat", "completions"],
+            Route::Completions => &["completions"],
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::{
     body::{Ask, Body},
     capabilities::{self, Capabilities, Parameter, Seen},
     chat::{ChatError, ChatFault, ChatRequest, Choice, Reply, Usage},
+    completions,
     connection::{self, ANSWER_BYTES_MAX, causes, read},
     endpoint::{ClientError, Endpoint},
     retry::{self, Again, Budget, Draw},
@@ -65,7 +66,7 @@ impl Failure {
 
 impl Lane {
     pub(crate) fn new(endpoint: Endpoint, budget: Arc<Budget>) -> Result<Self, ClientError> {
-        let url = endpoint.chat_url()?;
+        let url = endpoint.url()?;
         let http = connection::client((&url, &endpoint.base_url), endpoint.api_key.as_ref())?;
         Ok(Lane {
             names_url: endpoint.names_url()?,
@@ -73,7 +74,7 @@ impl Lane {
             http,
             slots: Semaphore::new(endpoint.in_flight_max.min(Semaphore::MAX_PERMITS)),
             next_start: Mutex::new(None),
-            capabilities: Mutex::new(Capabilities::new(endpoint.tokens_parameter)),
+            capabilities: Mutex::new(Capabilities::new(endpoint.tokens_parameter())),
             budget,
             endpoint,
         })
@@ -112,7 +113,7 @@ impl Lane {
         ticket: u64,
         request: ChatRequest,
     ) -> Result<Reply, ChatError> {
-        if request.weigh.is_some() && !self.capabilities().can_weigh() {
+        if request.weigh.is_some() && self.capabilities().weighing(self.endpoint.route).is_empty() {
             let choices = vec![Choice::empty(); request.n];
             return Ok(Reply { choices, ..Reply::default() });
         }
@@ -211,11 +212,13 @@ impl Lane {
         sent: &BTreeSet<Parameter>,
         mut answer: Answer,
     ) -> (Vec<Choice>, Usage) {
+        let echoed = request.weigh.and_then(|_| completions::echoed(&answer, request));
         let is_trimmed = answer.choices.iter().any(|choice| choice.trimmed.is_some());
         let seen = Seen {
             all_choices: answer.choices.len() >= ask.n,
             logprobs: answer.choices.iter().any(|choice| choice.tokens.is_some()),
             prompt_logprobs: answer.given.is_some(),
+            echo: echoed.is_some(),
             // The cost comes last.
             usage: answer.usage.is_some() || is_trimmed,
         };
@@ -223,6 +226,7 @@ impl Lane {
         let usage = answer.usage.unwrap_or_else(|| answer::estimated(request, &answer.choices));
         answer.choices.truncate(ask.n);
         if let Some(n_bytes) = request.weigh {
+            answer.given = echoed.or(answer.given);
             let weighed = answer.weighed(n_bytes).unzip();
             for choice in &mut answer.choices {
                 choice.text.clear();
@@ -284,7 +288,7 @@ impl Lane {
                 if !(200..300).contains(&code) {
                     return Err(self.status(code, &headers, ErrorText::read(&bytes), body));
                 }
-                answer::parse(&bytes).map(|mut answer| {
+                answer::parse(&bytes, self.endpoint.route).map(|mut answer| {
                     if let Some(trim) = trim {
                         stopped_late(&mut answer, trim);
                     }

@@ -1,4 +1,5 @@
-//! Chat completions of OpenAI-compatible servers, asked from blocking code.
+//! Completions of OpenAI-compatible servers, of conversations or of plain texts, asked from blocking
+//! code.
 //!
 //! A [`Client`] owns some [`Endpoint`]s. [`Client::submit`] queues a [`ChatRequest`] under a ticket
 //! of the caller and never blocks; [`Client::receive`] gives back tickets with a [`Reply`] or a
@@ -19,6 +20,7 @@ mod body;
 mod capabilities;
 mod chat;
 mod client;
+mod completions;
 mod connection;
 mod endpoint;
 mod lane;
@@ -32,7 +34,7 @@ pub use crate::{
     capabilities::{Capabilities, Support},
     chat::{ChatError, ChatFault, ChatMessage, ChatRequest, Choice, Finish, Reply, Role, Usage},
     client::Client,
-    endpoint::{ApiKey, ClientError, Endpoint, Retries, TokensParameter},
+    endpoint::{ApiKey, ClientError, Endpoint, Retries, Route, TokensParameter},
     load::{Load, Loaded},
     retry::{RETRY_FLOOR, RETRY_PERCENT_MAX},
     scorers::{

@@ -9,9 +9,9 @@ use crate::{
     chat::{Choice, Finish, Usage},
 };
 
-/// A part of a chat completion.
+/// A part of a completion.
 #[derive(Deserialize)]
-#[serde(expecting = "a part of a chat completion")]
+#[serde(expecting = "a part of a completion")]
 struct WireChunk {
     #[serde(default)]
     choices: Vec<WireDelta>,
@@ -21,8 +21,11 @@ struct WireChunk {
 
 #[derive(Deserialize)]
 struct WireDelta {
+    /// Of a conversation.
     #[serde(default)]
     delta: Delta,
+    /// Of a plain text.
+    text: Option<String>,
     finish_reason: Option<String>,
     logprobs: Option<WireLogprobs>,
 }
@@ -107,11 +110,11 @@ impl Stream {
         Ok(())
     }
 
-    fn add(&mut self, WireDelta { delta, finish_reason, logprobs }: WireDelta) {
+    fn add(&mut self, WireDelta { delta, text: piece, finish_reason, logprobs }: WireDelta) {
         self.has_begun = true;
         let was_thinking = self.text.is_empty();
         let thought = delta.reasoning_content.or(delta.reasoning).unwrap_or_default();
-        let said = text(delta.content.as_ref());
+        let said = piece.unwrap_or_else(|| text(delta.content.as_ref()));
         self.reasoning += &thought;
         self.text += &said;
         self.logprobs.extend(logprobs);
@@ -155,7 +158,7 @@ impl Stream {
             logprob_sum,
             tokens,
         };
-        Ok(Answer { choices: vec![choice], usage, given: None })
+        Ok(Answer { choices: vec![choice], usage, given: None, tokens: None })
     }
 }
 

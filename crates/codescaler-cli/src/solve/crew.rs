@@ -20,7 +20,7 @@ use codescaler::{
     seed::derive,
 };
 use codescaler_extract::Policy;
-use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish};
+use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish, Route};
 use codescaler_reward::{beginning_of, program_of};
 use codescaler_sandbox::{Run, Sandbox};
 use codescaler_search::{
@@ -469,7 +469,10 @@ impl Crew<'_> {
                 let extra = asked.extra(which);
                 // What is weighed is a part of its text.
                 let from = if let Prompt::Weigh { from, .. } = chat.prompt { from } else { 0 };
-                serde_json::to_vec(&(parts, extra, from))
+                match asked.route(which) {
+                    Route::Chat => serde_json::to_vec(&(parts, extra, from)),
+                    Route::Completions => serde_json::to_vec(&(parts, extra, from, "completions")),
+                }
             }
             Question::Run { program, cases } => {
                 let limits = self.bounds.of(problem.limits);

@@ -10,7 +10,7 @@ use std::{
 use anyhow::Context as _;
 use clap::Args;
 use codescaler::{candidate::Candidate, seed::derive};
-use codescaler_http::{ApiKey, Client, Endpoint};
+use codescaler_http::{ApiKey, Client, Endpoint, Route};
 use codescaler_nn::Policy;
 use codescaler_search::{Cost, Method, Role};
 use serde::Deserialize;
@@ -46,10 +46,15 @@ pub(crate) struct EndpointOptions {
     /// rebase, ets and atts need it.
     #[arg(long, requires = "endpoint")]
     continues: bool,
+    /// Asks for completions of plain texts (`/v1/completions`) instead of conversations: for base
+    /// language models, and servers without a template. They go on with any answer.
+    #[arg(long, requires = "endpoint")]
+    completions: bool,
     /// A TOML file with several endpoints, each for a role: `[[generator]]`, `[[tester]]`,
     /// `[[judge]]`, `[[drafter]]` (the small language model of atts), with the keys `base_url`,
     /// `language_model`, `api_key_env`, `in_flight_max`, `requests_per_minute_max`, `timeout_s`,
-    /// `choices_max`, `usd_per_million_in`, `usd_per_million_out`, `continues`, `extra`.
+    /// `choices_max`, `usd_per_million_in`, `usd_per_million_out`, `continues`,
+    /// `completions`, `extra`.
     #[arg(long, conflicts_with = "endpoint")]
     endpoints: Option<PathBuf>,
     /// Recorded completions, which stand for samples of the generator in their order.
@@ -97,6 +102,9 @@ struct One {
     /// Whether it goes on with an answer that was begun.
     #[serde(default)]
     continues: bool,
+    /// Whether it is asked for completions of plain texts.
+    #[serde(default)]
+    completions: bool,
     #[serde(default)]
     extra: serde_json::Map<String, serde_json::Value>,
 }
@@ -130,6 +138,7 @@ pub(super) struct Asked {
     urls: Vec<String>,
     /// What only one server knows, and shapes its answers.
     extras: Vec<serde_json::Map<String, serde_json::Value>>,
+    routes: Vec<Route>,
     /// `None` where nobody said.
     prices: Vec<Option<Price>>,
     by_role: [Vec<usize>; 4],
@@ -226,7 +235,7 @@ impl Writers<'_> {
             format!(
                 "{method} goes on with answers that were begun, which {who}: give a decoder's \
                  directory as --language-model, or an endpoint that can (vLLM, SGLang) with \
-                 --continues, or `continues = true` in --endpoints"
+                 --continues, or `continues = true` in --endpoints; with --completions all can"
             )
         };
         let Some(asked) = self.asked() else { return Err(fail("recorded completions cannot")) };
@@ -263,9 +272,18 @@ impl Writers<'_> {
     /// What a plan says of them.
     pub(super) fn described(&self) -> serde_json::Value {
         let Some(asked) = self.asked() else { return "recorded".into() };
-        let one = |(at, name): (usize, &String)| match asked.extras[at].is_empty() {
-            true => name.clone().into(),
-            false => serde_json::json!({"name": name, "extra": asked.extras[at]}),
+        let one = |(at, name): (usize, &String)| {
+            let mut told = serde_json::Map::new();
+            if !asked.extras[at].is_empty() {
+                told.insert("extra".to_owned(), asked.extras[at].clone().into());
+            }
+            match asked.routes[at] {
+                Route::Chat if told.is_empty() => return name.clone().into(),
+                Route::Chat => {}
+                Route::Completions => _ = told.insert("completions".to_owned(), true.into()),
+            }
+            told.insert("name".to_owned(), name.clone().into());
+            serde_json::Value::Object(told)
         };
         asked.names.iter().enumerate().map(one).collect()
     }
@@ -298,6 +316,11 @@ impl Asked {
         &self.extras[which]
     }
 
+    /// Whether a language model is told conversations or plain texts.
+    pub(super) fn route(&self, which: usize) -> Route {
+        self.routes[which]
+    }
+
     /// What answers of a language model are kept under.
     pub(super) fn name(&self, which: usize) -> &str {
         &self.names[which]
@@ -317,6 +340,7 @@ impl EndpointOptions {
     /// Endpoints and nothing else: one with its language model, or a file of them.
     pub(super) fn only(
         (endpoint, language_model): (Option<String>, Option<String>),
+        completions: bool,
         endpoints: Option<PathBuf>,
     ) -> EndpointOptions {
         EndpointOptions {
@@ -327,6 +351,7 @@ impl EndpointOptions {
             timeout_s: ten_minutes(),
             choices_max: 1,
             continues: false,
+            completions,
             candidates: None,
             shuffle: None,
         }
@@ -389,7 +414,8 @@ impl EndpointOptions {
             prices: all.iter().map(price).collect(),
             in_flight_max: all.iter().map(|one| one.in_flight_max).collect(),
             choices_max: all.iter().map(|one| one.choices_max).collect(),
-            continues: all.iter().map(|one| one.continues).collect(),
+            continues: all.iter().map(|one| one.continues || one.completions).collect(),
+            routes: all.iter().map(route).collect(),
             by_role,
             has_drafter,
         })
@@ -427,6 +453,7 @@ impl EndpointOptions {
             timeout_s: self.timeout_s,
             choices_max: self.choices_max,
             continues: self.continues,
+            completions: self.completions,
             extra: serde_json::Map::new(),
         };
         Ok(File {
@@ -464,12 +491,17 @@ fn decoder(dir: &Path) -> Result<Asked, Failure> {
         in_flight_max: vec![writers],
         choices_max: vec![1],
         continues: vec![true],
+        routes: vec![Route::Chat],
     })
 }
 
 /// Threads that share the work of a decoder with smaller weights wait for each other more than they
 /// work: each writes on its own instead. What is written does not depend on it.
 const SMALL_BYTES: u64 = 200 << 20;
+
+fn route(one: &One) -> Route {
+    if one.completions { Route::Completions } else { Route::Chat }
+}
 
 fn endpoint(one: &One) -> Result<Endpoint, Failure> {
     let api_key = match &one.api_key_env {
@@ -487,6 +519,7 @@ fn endpoint(one: &One) -> Result<Endpoint, Failure> {
     };
     Ok(Endpoint {
         api_key,
+        route: route(one),
         in_flight_max: one.in_flight_max,
         requests_per_minute_max: one.requests_per_minute_max,
         timeout_ms: one.timeout_s.get().saturating_mul(1000),

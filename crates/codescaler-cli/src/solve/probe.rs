@@ -27,6 +27,9 @@ pub(crate) struct ProbeOptions {
     /// The language model to ask for there.
     #[arg(long, requires = "endpoint")]
     language_model: Option<String>,
+    /// Asks for completions of plain texts (`/v1/completions`) instead of conversations.
+    #[arg(long, requires = "endpoint")]
+    completions: bool,
     /// A TOML file with several endpoints, as `solve` takes it.
     #[arg(long, conflicts_with = "endpoint")]
     endpoints: Option<std::path::PathBuf>,
@@ -56,13 +59,16 @@ fn shown(names: &[String]) -> String {
 
 /// Tries the endpoints; one report each.
 pub(crate) fn probe(options: &ProbeOptions, terminal: Terminal) -> Result<Vec<Json>, Failure> {
-    let ProbeOptions { endpoint, language_model, endpoints } = options;
+    let ProbeOptions { endpoint, language_model, completions, endpoints } = options;
     if endpoint.is_none() && endpoints.is_none() {
         return Ok(Vec::new());
     }
-    let asked =
-        EndpointOptions::only((endpoint.clone(), language_model.clone()), endpoints.clone())
-            .ask()?;
+    let asked = EndpointOptions::only(
+        (endpoint.clone(), language_model.clone()),
+        *completions,
+        endpoints.clone(),
+    )
+    .ask()?;
     let Voice::Endpoints(client) = &asked.voice else { return Ok(Vec::new()) };
     let mut reports = Vec::new();
     for (at, name) in asked.names().iter().enumerate() {

@@ -99,28 +99,70 @@ fn recorded_reasonings_are_stopped() {
     assert_eq!(written("trimr:n=1"), expected as u64);
 }
 
+/// The answer that was begun, in a conversation or at the end of a plain text.
+fn begun(request: &Value) -> &str {
+    match request["prompt"].as_str() {
+        Some(prompt) => prompt.rsplit_once("\n\n").unwrap().1,
+        None => request["messages"].get(1).map_or("", |begun| begun["content"].as_str().unwrap()),
+    }
+}
+
+/// A completion in the form that was asked for.
+fn answered(request: &Value, text: &str) -> Value {
+    let mut body: Value = serde_json::from_str(&completion(text)).unwrap();
+    if request["prompt"].is_string() {
+        body["choices"][0]["message"].take();
+        body["choices"][0]["text"] = text.into();
+    }
+    body
+}
+
+/// The next step of an answer of which this is to come, or all of it.
+fn step(request: &Value, rest: &str) -> String {
+    let n_chars = if request["max_tokens"] == 4 { 16 } else { rest.chars().count() };
+    let piece: String = rest.chars().take(n_chars).collect();
+    let mut body = answered(request, &piece);
+    if piece.len() < rest.len() {
+        body["choices"][0]["finish_reason"] = "length".into();
+    }
+    body.to_string()
+}
+
+/// Whether it is to be said how likely a text is.
+fn weighs(request: &Value) -> bool {
+    request["prompt_logprobs"] == 0 || request["echo"] == true
+}
+
+/// How likely the beginning is, in the form that was asked for.
+fn weighed(request: &Value, begun: &str, logprob: f64) -> String {
+    let Some(prompt) = request["prompt"].as_str() else {
+        let mut body = answered(request, "");
+        let end = json!({"9": {"logprob": logprob, "decoded_token": begun}});
+        body["prompt_logprobs"] = json!([null, end]);
+        return body.to_string();
+    };
+    assert_eq!((&request["echo"], &request["logprobs"]), (&json!(true), &json!(1)));
+    let mut body = answered(request, &format!("{prompt}!"));
+    let before = prompt.strip_suffix(begun).unwrap();
+    body["choices"][0]["logprobs"] = json!({
+        "tokens": [before, begun, "!"], "token_logprobs": [null, logprob, -9.0],
+        "text_offset": [0, before.chars().count(), prompt.chars().count()],
+    });
+    body.to_string()
+}
+
 /// A small language model that errs in its first step now and then, and a large one that knows.
 fn pair() -> [Server; 2] {
     let right = program("2 * n");
     let goes_on = |whole: String| {
         Step::Play(Arc::new(move |request: &Value| {
-            let begun = request["messages"].get(1).map_or("", |m| m["content"].as_str().unwrap());
-            if request["prompt_logprobs"] == 0 {
-                let end = |logprob| json!({"9": {"logprob": logprob, "decoded_token": begun}});
+            let begun = begun(request);
+            if weighs(request) {
                 let logprob = if whole.starts_with(begun) { -0.1 } else { -3.0 };
-                let mut body: Value = serde_json::from_str(&completion("")).unwrap();
-                body["prompt_logprobs"] = json!([null, end(logprob)]);
-                return (200, body.to_string());
+                return (200, weighed(request, begun, logprob));
             }
             let rest = whole.strip_prefix(begun).unwrap_or(&whole);
-            let n_chars = if request["max_tokens"] == 4 { 16 } else { rest.chars().count() };
-            let piece: String = rest.chars().take(n_chars).collect();
-            let is_last = piece.len() == rest.len();
-            let mut body: Value = serde_json::from_str(&completion(&piece)).unwrap();
-            if !is_last {
-                body["choices"][0]["finish_reason"] = "length".into();
-            }
-            (200, body.to_string())
+            (200, step(request, rest))
         }))
     };
     let errs = right.replace("python", "python\n# hm");
@@ -129,7 +171,13 @@ fn pair() -> [Server; 2] {
 
 #[test]
 fn a_large_language_model_corrects_a_small_one() {
-    let folder = folder("endpoints-atts");
+    check_atts("endpoints-atts", "");
+    // The one that weighs knows of no conversations.
+    check_atts("endpoints-atts-plain", "completions = true\n");
+}
+
+fn check_atts(name: &str, large_is: &str) {
+    let folder = folder(name);
     write_problem(&folder);
     let [small, large] = pair();
     let one = |role: &str, server: &Server, name: &str| {
@@ -138,9 +186,10 @@ fn a_large_language_model_corrects_a_small_one() {
             server.base_url
         )
     };
-    let both = one("generator", &large, "large") + &one("drafter", &small, "small");
+    let alone = one("generator", &large, "large") + large_is;
+    let both = alone.clone() + &one("drafter", &small, "small");
     fs::write(folder.join("both.toml"), &both).unwrap();
-    fs::write(folder.join("one.toml"), one("generator", &large, "large")).unwrap();
+    fs::write(folder.join("one.toml"), alone).unwrap();
     let solve = |endpoints: &str| {
         format!(
             "solve --problems problems.jsonl --endpoints {endpoints} --out run --scorer linear \
@@ -157,12 +206,46 @@ fn a_large_language_model_corrects_a_small_one() {
     assert!(candidates.contains("return 2 * n"), "{candidates}");
     let kinds = |server: &Server| {
         let seen = server.seen.lock().unwrap();
-        let weighed = seen.iter().filter(|request| request["prompt_logprobs"] == 0).count();
+        let weighed = seen.iter().filter(|request| weighs(request)).count();
         (weighed, seen.len() - weighed)
     };
     // Four drafts are compared with, which are one text. Every step is rejected here: each of the
     // three is drafted, weighed (the first one is that text), and written anew.
     assert_eq!((kinds(&small), kinds(&large)), ((0, 7), (3, 3)));
+}
+
+/// Methods that go on with answers need no more than plain completions. Whose answers these are is
+/// told apart from those to conversations.
+#[test]
+fn base_language_models_go_on_with_texts() {
+    let folder = folder("endpoints-plain");
+    write_problem(&folder);
+    let play = |request: &Value| {
+        let (begun, whole) = (begun(request), program("2 * n"));
+        if begun.is_empty() && request["max_tokens"] != 4 {
+            return (200, answered(request, &program("n")).to_string());
+        }
+        (200, step(request, whole.strip_prefix(begun).unwrap_or("")))
+    };
+    let server = serve(vec![Step::Play(Arc::new(play))]);
+    for method in ["qalign:n=6;rule=public_filter", "particles:n=2;step_tokens=4"] {
+        let options = format!("--method {method} --scorer linear --quiet --completions");
+        let said = said(&folder, &server, &options);
+        assert!(said.ends_with("exit 0\n"), "{said}");
+        let read = |file: &str| fs::read_to_string(folder.join("run").join(file)).unwrap();
+        let (candidates, plan) = (read("candidates.jsonl"), read("plan.json"));
+        assert!(candidates.contains("return 2 * n"), "{candidates}");
+        let plan: Value = serde_json::from_str(&plan).unwrap();
+        assert!(plan.to_string().contains("\"completions\":true"), "{plan}");
+        fs::remove_dir_all(folder.join("run")).unwrap();
+    }
+    let n_before = server.seen.lock().unwrap().len();
+    for (options, n_asked) in [("", 1), (" --completions", 2), ("", 2), (" --completions", 2)] {
+        let options = format!("--method sample --answers a.jsonl --quiet{options}");
+        said(&folder, &server, &options);
+        let _ = fs::remove_dir_all(folder.join("run"));
+        assert_eq!(server.seen.lock().unwrap().len() - n_before, n_asked, "{options}");
+    }
 }
 
 #[test]
@@ -196,6 +279,7 @@ fn endpoints_are_tried() {
     let server = serve(vec![Step::Names(200, names), Step::Play(Arc::new(play))]);
     let doctor = |url: &str| {
         let said = transcript(&folder, &format!("doctor --endpoint {url} --language-model tiny"));
+        let url = url.split(' ').next().unwrap();
         let from = said.find("endpoint ").unwrap_or_else(|| said.find("codescaler: ").unwrap());
         said[from..].replace(url, "URL")
     };
@@ -217,6 +301,29 @@ fn endpoints_are_tried() {
         exit 0
     "#]]
     .assert_eq(&doctor(&server.base_url));
+    let plain = |request: &Value| match request["echo"] == true {
+        true => (200, weighed(request, " 5", -0.5)),
+        false => (200, answered(request, "5, 6").to_string()),
+    };
+    let plain = serve(vec![Step::Play(Arc::new(plain))]);
+    expect![[r#"
+        endpoint URL (tiny):
+          names: not listed
+          answer: 5, 6
+          several choices at once: ignored
+          temperature: works
+          top_p: works
+          seed: works
+          stop: works
+          log-probabilities: works
+          limit of tokens: max_tokens
+          streams (trimr): 5, 6
+          streams say what they cost: works
+          goes on with "1, 2, 3, 4," (qalign, particles, rebase, ets, atts): 5, 6
+          says how likely a text is (atts): " 5" has the log-probability -0.500
+        exit 0
+    "#]]
+    .assert_eq(&doctor(&format!("{} --completions", plain.base_url)));
     let nobody = doctor("http://127.0.0.1:9/v1");
     assert!(nobody.contains("the endpoint does not answer: URL: no connection"), "{nobody}");
     // Who is to solve is told at the start, and asked all the same.

@@ -144,7 +144,7 @@ fn a_method_that_nobody_can_serve_is_refused() {
     write_pool(&recorded, 4);
     let solve = format!("solve {POOL} --method particles --out run");
     expect![[r#"
-        codescaler: error: particles:n=8;step_tokens=128;steps_max=40;temperature=0.8;weight_temperature=1.0;rule=rm_within_passing goes on with answers that were begun, which recorded completions cannot: give a decoder's directory as --language-model, or an endpoint that can (vLLM, SGLang) with --continues, or `continues = true` in --endpoints
+        codescaler: error: particles:n=8;step_tokens=128;steps_max=40;temperature=0.8;weight_temperature=1.0;rule=rm_within_passing goes on with answers that were begun, which recorded completions cannot: give a decoder's directory as --language-model, or an endpoint that can (vLLM, SGLang) with --continues, or `continues = true` in --endpoints; with --completions all can
         exit 2
     "#]].assert_eq(&transcript(&recorded, &solve));
 }

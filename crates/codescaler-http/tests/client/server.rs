@@ -91,7 +91,7 @@ pub(crate) fn serve(script: Vec<Step>) -> Server {
 #[expect(clippy::option_option, reason = "a client may hang up, too")]
 fn read_request(stream: &TcpStream) -> Option<Option<Value>> {
     let mut reader = BufReader::new(stream);
-    let (mut length, mut key, mut names) = (0, Value::Null, false);
+    let (mut length, mut key, mut names, mut is_plain) = (0, Value::Null, false, false);
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
@@ -107,7 +107,8 @@ fn read_request(stream: &TcpStream) -> Option<Option<Value>> {
             }
             Some(_) => {}
             None if line.starts_with("POST") => {
-                assert_eq!(line, "POST /v1/chat/completions HTTP/1.1\r\n");
+                is_plain = line == "POST /v1/completions HTTP/1.1\r\n";
+                assert!(is_plain || line == "POST /v1/chat/completions HTTP/1.1\r\n", "{line}");
             }
             None if line.starts_with("GET") => {
                 assert_eq!(line, "GET /v1/models HTTP/1.1\r\n");
@@ -122,6 +123,7 @@ fn read_request(stream: &TcpStream) -> Option<Option<Value>> {
         return Some(None);
     }
     let mut body: Map<String, Value> = serde_json::from_slice(&body).unwrap();
+    assert_eq!((body.contains_key("prompt"), body.contains_key("messages")), (is_plain, !is_plain));
     if !key.is_null() {
         body.insert("(key)".to_owned(), key);
     }

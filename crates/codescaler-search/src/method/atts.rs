@@ -93,7 +93,8 @@ impl Atts {
         Ok(match unknown {
             0 => outcome,
             _ => outcome.with_note(format!(
-                "nobody said how likely {unknown} steps are (vLLM does, by prompt_logprobs)"
+                "nobody said how likely {unknown} steps are (vLLM does, and servers of plain \
+                 completions that echo)"
             )),
         })
     }

@@ -374,7 +374,7 @@ fn steps_are_drafted_and_written_anew() {
         method,
         &mute,
         &expect![
-            "0 | run visible 3, score 3, step 25, weigh 11 | of 16 steps, 0 were written anew; nobody said how likely 16 steps are (vLLM does, by prompt_logprobs)"
+            "0 | run visible 3, score 3, step 25, weigh 11 | of 16 steps, 0 were written anew; nobody said how likely 16 steps are (vLLM does, and servers of plain completions that echo)"
         ],
     );
 }
