@@ -3,6 +3,7 @@
 mod answers;
 mod crew;
 mod endpoints;
+mod key;
 mod letters;
 mod memory;
 pub(crate) mod methods;

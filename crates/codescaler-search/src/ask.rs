@@ -65,7 +65,13 @@ pub enum Cases {
     Inputs(Digest),
     /// Tests that somebody made up; what they expect may be wrong.
     Tests(Digest),
+    /// Nothing: it is a Python program by itself, which reads nothing, and what it prints is shown
+    /// whole ([`PRINTED_CHARS_MAX`]).
+    Printed,
 }
+
+/// What a program prints is shown up to here.
+pub const PRINTED_CHARS_MAX: usize = 256 << 10;
 
 /// What a worker found out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

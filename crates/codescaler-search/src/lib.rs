@@ -30,8 +30,8 @@ mod task;
 
 pub use allocate::allocate;
 pub use ask::{
-    Answer, Ask, Asked, Cases, Cell, Chat, Digest, Known, Pending, Question, Refusal, Reply,
-    Sampling, all,
+    Answer, Ask, Asked, Cases, Cell, Chat, Digest, Known, PRINTED_CHARS_MAX, Pending, Question,
+    Refusal, Reply, Sampling, all,
 };
 pub use budget::{Budget, Cost, Resource};
 pub use engine::{Desk, Engine, Solved, Ticket, Work, Worker};

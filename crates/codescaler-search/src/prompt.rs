@@ -37,6 +37,8 @@ pub enum Prompt {
         /// How many.
         count: u32,
     },
+    /// Write a Python program that prints inputs.
+    Maker,
     /// Write inputs on which two programs differ.
     Separate {
         /// The programs.
@@ -197,7 +199,10 @@ impl Prompt {
             | Prompt::Finish { .. }
             | Prompt::Debate { .. } => Role::Generator,
             Prompt::Step { .. } => Role::Drafter,
-            Prompt::Inputs { .. } | Prompt::Separate { .. } | Prompt::Tests { .. } => Role::Tester,
+            Prompt::Inputs { .. }
+            | Prompt::Maker
+            | Prompt::Separate { .. }
+            | Prompt::Tests { .. } => Role::Tester,
             Prompt::Judge { .. }
             | Prompt::Assess { .. }
             | Prompt::Trace { .. }
@@ -215,6 +220,7 @@ impl Prompt {
             Prompt::Plan => "plan",
             Prompt::Debug { .. } => "debug",
             Prompt::Inputs { .. } => "inputs",
+            Prompt::Maker => "maker",
             Prompt::Separate { .. } => "separate",
             Prompt::Judge { .. } => "judge",
             Prompt::Tests { .. } => "tests",
@@ -245,6 +251,7 @@ impl Prompt {
             | Prompt::Step { .. }
             | Prompt::Weigh { .. }
             | Prompt::Finish { .. }
+            | Prompt::Maker
             | Prompt::Inputs { .. } => Vec::new(),
             Prompt::Debug { rounds } => rounds.clone(),
             Prompt::Separate { pair, .. } | Prompt::Judge { pair, .. } => pair.to_vec(),
@@ -271,6 +278,7 @@ impl Prompt {
             | Prompt::Plan
             | Prompt::Debug { .. }
             | Prompt::Inputs { .. }
+            | Prompt::Maker
             | Prompt::Separate { .. }
             | Prompt::Tests { .. }
             | Prompt::Improve { .. }
@@ -301,6 +309,7 @@ impl Prompt {
             | Prompt::Plan
             | Prompt::Debug { .. }
             | Prompt::Inputs { .. }
+            | Prompt::Maker
             | Prompt::Separate { .. }
             | Prompt::Judge { .. }
             | Prompt::Tests { .. }
@@ -423,6 +432,7 @@ const TEXTS: &[(&str, &str)] = texts![
     "inputs_form",
     "judge",
     "lessons",
+    "maker",
     "plan",
     "problem",
     "rank",
@@ -521,6 +531,7 @@ fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
         Prompt::Choose { may_test, .. } => (None, "", &[][..], 0, *may_test),
         Prompt::Fuse { notes, .. } | Prompt::Rank { notes, .. } => (None, "", &notes[..], 0, false),
         Prompt::Plan
+        | Prompt::Maker
         | Prompt::Debug { .. }
         | Prompt::Judge { .. }
         | Prompt::Improve { .. }

@@ -29,11 +29,13 @@ pub(crate) fn inputs(text: &str, entry: &Entry, max: usize) -> Vec<Input> {
                 continue;
             }
         };
+        if inputs.len() == max {
+            break;
+        }
         if !inputs.contains(&input) {
             inputs.push(input);
         }
     }
-    inputs.truncate(max);
     inputs
 }
 

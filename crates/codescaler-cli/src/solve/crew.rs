@@ -14,13 +14,13 @@ use std::{
 use codescaler::{
     candidate::Candidate,
     execution::Fault,
-    problem::Problem,
+    language::Language,
+    problem::{Entry, Problem},
     reasoning::{Stop, Watch},
     score::Score,
-    seed::derive,
 };
 use codescaler_extract::Policy;
-use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish, Route};
+use codescaler_http::{ChatError, ChatMessage, ChatRequest, Finish};
 use codescaler_reward::{beginning_of, program_of};
 use codescaler_sandbox::{Run, Sandbox};
 use codescaler_search::{
@@ -207,6 +207,7 @@ impl Shift<'_, '_> {
                         }
                         Cases::Tests(tests) => OwnedCases::Tests(known.tests(tests).to_vec()),
                         Cases::Inputs(inputs) => OwnedCases::Inputs(known.inputs(inputs).to_vec()),
+                        Cases::Printed => OwnedCases::Printed,
                     };
                     self.busy.sandbox += 1;
                     let program = known.text(program).to_owned();
@@ -306,7 +307,8 @@ impl Shift<'_, '_> {
         match event {
             Event::Ran(ticket, result) => {
                 self.busy.sandbox -= 1;
-                self.answered(engine, ticket, ran(result))
+                let prints = self.desk.about.get(&ticket).is_some_and(|about| about.prints);
+                self.answered(engine, ticket, ran(result, prints))
             }
             Event::Scored(tickets, scores) => {
                 if !tickets.is_empty() {
@@ -385,6 +387,8 @@ struct About {
     begin: String,
     /// Whether it is to say how likely a text is.
     weighs: bool,
+    /// Whether what it prints is wanted.
+    prints: bool,
 }
 
 impl FrontDesk<'_, '_> {
@@ -399,6 +403,7 @@ impl FrontDesk<'_, '_> {
             Question::Run { cases: Cases::Visible, .. } => (None, "visible tests".to_owned()),
             Question::Run { cases: Cases::Tests(_), .. } => (None, "tests".to_owned()),
             Question::Run { cases: Cases::Inputs(_), .. } => (None, "inputs".to_owned()),
+            Question::Run { cases: Cases::Printed, .. } => (None, "inputs of a program".to_owned()),
             Question::Score { .. } => (None, "score".to_owned()),
         };
         let begin = match question {
@@ -408,10 +413,14 @@ impl FrontDesk<'_, '_> {
         let begin = begin.unwrap_or_default();
         let is_weighing = |chat: &Chat| matches!(chat.prompt, Prompt::Weigh { .. });
         let weighs = matches!(question, Question::Chat(chat) if is_weighing(chat));
-        let problem = task.problem().clone();
+        let prints = matches!(question, Question::Run { cases: Cases::Printed, .. });
+        let mut problem = task.problem().clone();
+        if matches!(question, Question::Chat(Chat { prompt: Prompt::Maker, .. })) {
+            (problem.language, problem.entry) = (Language::Python, Entry::Stdio);
+        }
         let words = format!("{}: {words}", problem.id);
         let key = self.crew.key(task, known, question);
-        self.about.insert(ticket, About { key, words, problem, writer, begin, weighs });
+        self.about.insert(ticket, About { key, words, problem, writer, begin, weighs, prints });
     }
 }
 
@@ -431,6 +440,7 @@ impl Desk for FrontDesk<'_, '_> {
             Question::Run { cases, .. } => {
                 let n_cases = match cases {
                     Cases::Visible => task.problem().tests.visible.len(),
+                    Cases::Printed => 1,
                     Cases::Tests(tests) => known.tests(*tests).len(),
                     Cases::Inputs(inputs) => known.inputs(*inputs).len(),
                 };
@@ -455,60 +465,6 @@ impl Desk for FrontDesk<'_, '_> {
 }
 
 impl Crew<'_> {
-    /// What an answer is kept under; `None` for what is looked up elsewhere.
-    fn key(&self, task: &Task, known: &Known, question: &Question) -> Option<String> {
-        let problem = task.problem();
-        let mut hasher = blake3::Hasher::new();
-        let content = match question {
-            Question::Chat(chat) => {
-                let asked = self.writers.asked()?;
-                let which = asked.which(chat.prompt.role(), chat.index);
-                let messages = self.prompts.render(&chat.prompt, task, known).ok()?;
-                let how = (chat.sampling, chat.index, self.seed_of(task, chat));
-                let parts = (("chat", asked.name(which), messages), (how, self.policy.to_string()));
-                let extra = asked.extra(which);
-                // What is weighed is a part of its text.
-                let from = if let Prompt::Weigh { from, .. } = chat.prompt { from } else { 0 };
-                match asked.route(which) {
-                    Route::Chat => serde_json::to_vec(&(parts, extra, from)),
-                    Route::Completions => serde_json::to_vec(&(parts, extra, from, "completions")),
-                }
-            }
-            Question::Run { program, cases } => {
-                let limits = self.bounds.of(problem.limits);
-                let how = (&problem.prelude, problem.language, &problem.entry, limits);
-                let program = known.text(*program);
-                match cases {
-                    Cases::Visible => {
-                        serde_json::to_vec(&("run", program, how, &problem.tests.visible))
-                    }
-                    Cases::Tests(tests) => {
-                        serde_json::to_vec(&("run", program, how, known.tests(*tests)))
-                    }
-                    Cases::Inputs(inputs) => {
-                        serde_json::to_vec(&("run", program, how, known.inputs(*inputs)))
-                    }
-                }
-            }
-            Question::Score { program } => serde_json::to_vec(&(
-                ("score", self.scorer.provenance(self.policy)),
-                (&problem.statement, &problem.starter, known.text(*program)),
-            )),
-        };
-        hasher.update(&content.ok()?);
-        Some(hasher.finalize().to_hex()[..32].to_owned())
-    }
-
-    /// The seed of a sample: of 31 bits, which every server takes.
-    fn seed_of(&self, task: &Task, chat: &Chat) -> u64 {
-        let index = chat.index.to_string();
-        let mut parts = vec![task.problem().id.as_str(), chat.prompt.name(), &index];
-        // Steps of one answer are drawn independently.
-        let prefix = chat.prompt.begin().map(|prefix| prefix.to_string());
-        parts.extend(prefix.as_deref());
-        derive(self.seed, &parts) & 0x7fff_ffff
-    }
-
     fn recorded(
         &self,
         recorded: &BTreeMap<&str, Vec<Candidate>>,

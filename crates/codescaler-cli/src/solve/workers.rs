@@ -13,14 +13,15 @@ use codescaler::{
     candidate::{Candidate, Source},
     execution::Fault,
     inputs::Input,
-    problem::{Problem, Test},
+    language::Language,
+    problem::{Entry, Problem, Test},
     reasoning::{Stop, Watch},
     record::Extra,
 };
 use codescaler_http::{ChatError, ChatFault, ChatRequest, Choice, Client, Finish, Reply, Usage};
 use codescaler_nn::{Message, Policy, Sampling, ScoreError};
 use codescaler_sandbox::{Job, Output, Run};
-use codescaler_search::{Answer, Cell, Cost, Refusal, Task, Ticket, shortened};
+use codescaler_search::{Answer, Cell, Cost, PRINTED_CHARS_MAX, Refusal, Task, Ticket, shortened};
 
 use super::crew::{Crew, Event};
 use crate::{score::score_batch, stage::Item};
@@ -36,6 +37,8 @@ pub(super) struct ToRun {
 pub(super) enum OwnedCases {
     Tests(Vec<Test>),
     Inputs(Vec<Input>),
+    /// None: it runs by itself.
+    Printed,
 }
 
 /// Programs to score: ticket, problem, text.
@@ -78,15 +81,22 @@ pub(super) fn run_programs(
     loop {
         let Some(ToRun { ticket, problem, program, cases }) = next(queue) else { return };
         let problem = tasks[problem].problem();
+        let (mut prelude, mut language) = (problem.prelude.as_str(), problem.language);
+        let mut entry = &problem.entry;
+        let nothing = [Input::Stdin(String::new())];
         let job = Job {
-            program: &program,
-            prelude: &problem.prelude,
-            language: problem.language,
-            entry: &problem.entry,
             cases: match &cases {
                 OwnedCases::Tests(tests) => codescaler_sandbox::Cases::Tests(tests),
                 OwnedCases::Inputs(inputs) => codescaler_sandbox::Cases::Inputs(inputs),
+                OwnedCases::Printed => {
+                    (prelude, language, entry) = ("", Language::Python, &Entry::Stdio);
+                    codescaler_sandbox::Cases::Inputs(&nothing)
+                }
             },
+            program: &program,
+            prelude,
+            language,
+            entry,
             limits: crew.bounds.of(problem.limits),
             stop_at_first_failure: false,
         };
@@ -96,8 +106,8 @@ pub(super) fn run_programs(
     }
 }
 
-/// What a run says.
-pub(super) fn ran(result: Result<Run, Fault>) -> (Answer, Cost) {
+/// What a run says; where its output is what is wanted, all of that.
+pub(super) fn ran(result: Result<Run, Fault>, prints: bool) -> (Answer, Cost) {
     let run = match result {
         Ok(run) => run,
         Err(fault) => {
@@ -115,6 +125,9 @@ pub(crate) fn cells(run: Run) -> Vec<Cell> {
         .map(|case| Cell {
             verdict: case.verdict,
             shown: match &case.output {
+                Some(Output::Text(text)) if prints => {
+                    text.chars().take(PRINTED_CHARS_MAX).collect()
+                }
                 Some(Output::Text(text)) => shortened(text),
                 Some(Output::Value(value)) => shortened(&value.to_json().to_string()),
                 None => shortened(&case.detail),

@@ -439,6 +439,49 @@ fn lessons_are_carried_from_round_to_round() {
     assert!(none.contains("problems.jsonl holds no lessons"), "{none}");
 }
 
+/// Programs that print inputs are run in the sandbox ahead of time; one that fails is told, and the
+/// next is tried. Who wants such inputs later finds them, whatever language programs are in.
+#[test]
+fn programs_print_inputs_ahead_of_time() {
+    let folder = folder("solve-makers");
+    write_problem(&folder);
+    let makers = Arc::new(Mutex::new(0));
+    let play = move |request: &Value| {
+        let text = request["messages"][0]["content"].as_str().unwrap();
+        if !text.starts_with("Write a Python program that makes inputs") {
+            let seed = request["seed"].as_u64().unwrap();
+            return (
+                200,
+                completion(&program(if seed.is_multiple_of(3) { "n + 1" } else { "2 * n" })),
+            );
+        }
+        *makers.lock().unwrap() += 1;
+        let maker = match *makers.lock().unwrap() {
+            1 => "open('/etc/shadow').read()",
+            _ => "import json\nprint(json.dumps([[n % 300] for n in range(600)] + ['x', 7]))",
+        };
+        (200, completion(&format!("```python\n{maker}\n```")))
+    };
+    let server = serve(vec![Step::Play(Arc::new(play))]);
+    let ahead = "--answers a.jsonl --method prepare:inputs_max=0;tests=0;temperature=0.7";
+    let said = said(&folder, &server, ahead);
+    assert!(
+        said.contains("prepared: 0 inputs, 300 inputs of a program after 1 bad ones"),
+        "{said}"
+    );
+    assert_eq!(server.seen.lock().unwrap().len(), 2);
+    let later = "--answers a.jsonl --method mbr_exec:n=9;inputs=programmed;inputs_max=40;\
+                 temperature=0.7";
+    let again = [ahead, later, later].map(|options| {
+        fs::remove_dir_all(folder.join("run")).unwrap();
+        self::said(&folder, &server, options)
+    });
+    assert_eq!(again[0], said);
+    assert!(again[1].contains("return 2 * n") && again[1].ends_with("exit 0\n"), "{}", again[1]);
+    assert_eq!(again[1], again[2]);
+    assert_eq!(server.seen.lock().unwrap().len(), 2 + 9, "nothing is made again");
+}
+
 /// A server that goes on with what was begun gets the beginning, and its answer is put behind it.
 #[test]
 fn answers_are_gone_on_with() {

@@ -4,7 +4,8 @@ use std::{num::NonZeroU32, sync::Arc};
 
 use codescaler::{
     evidence::{Evidence, Table},
-    inputs::{self, MutateOptions},
+    execution::Verdict,
+    inputs::{self, Input, MutateOptions},
     seed::derive,
     select::{Choice, Need, Rule, select},
 };
@@ -183,6 +184,46 @@ pub enum InputSource {
     Mutated,
     /// A test writer.
     Written,
+    /// Programs of a test writer, which print them.
+    Programmed,
+}
+
+/// Programs that print inputs are tried one after the other, at most so many.
+pub(super) const MAKERS_MAX: u32 = 3;
+
+/// Inputs that a program printed, and how many programs before it printed none.
+#[derive(Default)]
+pub(super) struct Programmed {
+    pub inputs: Vec<Input>,
+    pub bad: u32,
+}
+
+/// What the first program prints that prints inputs.
+pub(super) fn programmed(
+    ask: &mut Ask<'_>,
+    makers_max: u32,
+    (count, sampling): (u32, Sampling),
+) -> Asked<Programmed> {
+    let mut made = Programmed::default();
+    let entry = &ask.task().problem().entry;
+    for index in 0..makers_max {
+        let Some(reply) = ask.chat(&Prompt::Maker, sampling, index)? else { break };
+        let printed = match program_of(ask, &reply) {
+            Some(program) => match ask.run(program, Cases::Printed)? {
+                Some(cells) => cells.first().filter(|cell| cell.verdict == Verdict::Pass).cloned(),
+                // That is not the program's fault.
+                None => continue,
+            },
+            None => None,
+        };
+        let shown = printed.map(|cell| cell.shown).unwrap_or_default();
+        made.inputs = reply::inputs(&shown, entry, count as usize);
+        if !made.inputs.is_empty() {
+            break;
+        }
+        made.bad += 1;
+    }
+    Ok(made)
 }
 
 /// At most `count` inputs from `source`, kept; `None` where there are none.
@@ -205,6 +246,7 @@ pub(super) fn made_inputs(
                 reply::inputs(&reply.text, &problem.entry, count as usize)
             })
         }
+        InputSource::Programmed => programmed(ask, MAKERS_MAX, (count, sampling))?.inputs,
     };
     Ok((!made.is_empty()).then(|| ask.keep_inputs(made)))
 }
@@ -226,6 +268,7 @@ pub(super) fn rows(
 ) -> Asked<Vec<Vec<Option<Cell>>>> {
     let n_cases = match cases {
         Cases::Visible => ask.task().problem().tests.visible.len(),
+        Cases::Printed => 1,
         Cases::Inputs(digest) => ask.n_inputs(digest),
         Cases::Tests(digest) => ask.n_tests(digest),
     };

@@ -391,11 +391,35 @@ fn before_and_after() {
         &World { drafts: vec![None], ..world.clone() },
         &expect!["none | draft 16 | abstained: no candidate has a valid program"],
     );
-    check("prepare", &world, &expect!["none | inputs 1, tests 16 | prepared: 8 inputs, 1 tests"]);
     check(
-        "prepare:inputs_max=0;tests=0",
+        "prepare",
         &world,
-        &expect!["none |  | prepared: 0 inputs, 0 tests"],
+        &expect![
+            "none | inputs 1, maker 3, run makers 2, tests 16 | prepared: 8 inputs, 8 inputs of a program after 2 bad ones, 1 tests"
+        ],
+    );
+    check(
+        "prepare:inputs_max=0;tests=0;makers_max=0",
+        &world,
+        &expect!["none |  | prepared: 0 inputs, 0 inputs of a program, 0 tests"],
+    );
+    // Programs that print nothing of use are passed over.
+    check(
+        "prepare:tests=0;makers_max=2",
+        &world,
+        &expect![
+            "none | inputs 1, maker 2, run makers 1 | prepared: 8 inputs, 0 inputs of a program after 2 bad ones, 0 tests"
+        ],
+    );
+    check(
+        "mbr_exec:n=8;inputs=programmed",
+        &world,
+        &expect!["4 | draft 8, maker 3, run inputs 3, run makers 2, run visible 3 | "],
+    );
+    check(
+        "mbr_exec:n=8;inputs=written",
+        &world,
+        &expect!["4 | draft 8, inputs 1, run inputs 3, run visible 3 | "],
     );
 }
 

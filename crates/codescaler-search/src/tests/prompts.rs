@@ -49,6 +49,7 @@ fn every_prompt_is_written_out() {
         Prompt::Plan,
         Prompt::Debug { rounds: vec![right, wrong] },
         Prompt::Inputs { count: 7 },
+        Prompt::Maker,
         Prompt::Separate { pair: programs, count: 7 },
         Prompt::Judge { pair: programs, inputs: Some(inputs) },
         Prompt::Judge { pair: programs, inputs: None },

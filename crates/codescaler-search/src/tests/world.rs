@@ -136,6 +136,7 @@ impl World {
             Test::Stdio { .. } | Test::Script { .. } => panic!("calls only"),
         };
         let cells: Vec<Cell> = match cases {
+            Cases::Printed => panic!("it is none of those"),
             Cases::Visible => task.problem().tests.visible.iter().map(of).collect(),
             Cases::Tests(tests) => known.tests(tests).iter().map(of).collect(),
             Cases::Inputs(inputs) => {
@@ -143,6 +144,15 @@ impl World {
             }
         };
         Answer::Run(cells.into())
+    }
+
+    /// What a program prints that is to print inputs.
+    fn printed(&self, maker: &str) -> Answer {
+        let shown = match maker {
+            "maker 1" => "Traceback".to_owned(),
+            _ => format!("{:?}", self.blind.iter().map(|x| [x]).collect::<Vec<_>>()),
+        };
+        Answer::Run([Cell { verdict: Verdict::Pass, output: None, shown }].into())
     }
 
     fn program(&self, program: Option<u32>) -> Reply {
@@ -236,12 +246,7 @@ impl World {
                 said(format!("[{0:?}, {0:?}, 7]", format!("{} was chosen", number(*program))))
             }
             Prompt::Critique { program } => said(format!("review of {}", number(*program))),
-            Prompt::Rank { among, .. } => {
-                let mut order: Vec<usize> = (0..among.len()).collect();
-                order.sort_by_key(|&at| number(among[at]).count_ones());
-                let order: Vec<String> = order.iter().map(|at| (at + 1).to_string()).collect();
-                said(format!("Answer: {}", order.join(" > ")))
-            }
+            Prompt::Rank { among, .. } => said(ranked(among.iter().map(|p| number(*p)).collect())),
             Prompt::Plan => said(format!("plan {index}")),
             Prompt::Debug { rounds } => {
                 program(rounds.last().map(|last| (self.debugged)(number(*last))))
@@ -255,6 +260,10 @@ impl World {
             }
             Prompt::Inputs { .. } => {
                 said(format!("{:?}", self.blind.iter().map(|x| [x]).collect::<Vec<_>>()))
+            }
+            // The first has no program; the second prints nothing of use.
+            Prompt::Maker => {
+                Reply { program: (*index > 0).then(|| format!("maker {index}")), ..program(None) }
             }
             Prompt::Separate { pair, count } => {
                 let [a, b] = pair.map(number);
@@ -289,8 +298,11 @@ impl World {
                 (Answer::Reply(reply.into()), cost)
             }
             Question::Run { program, cases } => {
-                let program = number(known.text(*program));
                 let cost = Cost { executions: 1, ..Cost::default() };
+                if *cases == Cases::Printed {
+                    return (self.printed(known.text(*program)), cost);
+                }
+                let program = number(known.text(*program));
                 (self.run(known, program, *cases, task), cost)
             }
             Question::Score { program } => {
@@ -300,6 +312,14 @@ impl World {
             }
         }
     }
+}
+
+/// An order of programs by how many inputs they are wrong on.
+fn ranked(programs: Vec<u32>) -> String {
+    let mut order: Vec<usize> = (0..programs.len()).collect();
+    order.sort_by_key(|&at| programs[at].count_ones());
+    let order: Vec<String> = order.iter().map(|at| (at + 1).to_string()).collect();
+    format!("Answer: {}", order.join(" > "))
 }
 
 /// What was asked, by the name of the prompt or the kind of question.
@@ -363,6 +383,7 @@ pub(super) fn kind(question: &Question) -> &'static str {
         Question::Chat(chat) => chat.prompt.name(),
         Question::Run { cases: Cases::Visible, .. } => "run visible",
         Question::Run { cases: Cases::Inputs(_), .. } => "run inputs",
+        Question::Run { cases: Cases::Printed, .. } => "run makers",
         Question::Run { cases: Cases::Tests(_), .. } => "run tests",
         Question::Score { .. } => "score",
     }
