@@ -10,7 +10,7 @@ use minijinja::{Environment, UndefinedBehavior, value::Serde};
 use serde::Serialize;
 
 pub use self::shown::shortened;
-use self::shown::{Case, Tested, cases, tested};
+use self::shown::{Case, Facts, Shown, Tested, cases, tested};
 use crate::{
     ask::{Cases, Digest, Known},
     task::Task,
@@ -575,36 +575,4 @@ fn facts<'a>(prompt: &Prompt, task: &'a Task, known: &'a Known) -> Facts<'a> {
         programs,
         cases,
     }
-}
-
-/// Everything that a template may refer to; what a prompt does not have is empty.
-#[derive(Serialize)]
-struct Facts<'a> {
-    statement: &'a str,
-    starter: &'a str,
-    language: &'static str,
-    /// `stdio`, `function`, `method` or `script`.
-    form: &'static str,
-    class: &'a str,
-    name: &'a str,
-    plan: Option<&'a str>,
-    perspective: &'static str,
-    notes: Vec<&'a str>,
-    count: u32,
-    may_test: bool,
-    /// What was learnt from other problems.
-    lessons: &'a [String],
-    programs: Vec<Shown<'a>>,
-    cases: Vec<Case>,
-}
-
-/// A program as a template sees it.
-#[derive(Serialize)]
-struct Shown<'a> {
-    text: &'a str,
-    /// What each visible test said, in words; empty where it was not run.
-    feedback: Vec<String>,
-    /// The same in parts: `number`, `outcome` (`right`, `wrong`, `skipped`), `input`, `expected`,
-    /// `given`.
-    tests: Vec<Tested>,
 }

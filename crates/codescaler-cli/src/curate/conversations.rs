@@ -149,7 +149,7 @@ pub(crate) fn repairs(terminal: Terminal, options: &RepairOptions) -> Result<Out
     let bar = terminal.progress("repairs", jobs.len() as u64, 0);
     sandbox.run_all(&jobs, &mut |job, run| {
         match run {
-            Ok(run) => drop(runs.insert(job, cells(run))),
+            Ok(run) => drop(runs.insert(job, cells(run, false))),
             Err(_) => counts.faults += 1,
         }
         bar.inc(1);

@@ -115,11 +115,12 @@ pub(super) fn ran(result: Result<Run, Fault>, prints: bool) -> (Answer, Cost) {
         }
     };
     let cost = Cost { executions: 1, cpu_ms: run.cpu_ms, ..Cost::default() };
-    (Answer::Run(cells(run).into()), cost)
+    (Answer::Run(cells(run, prints).into()), cost)
 }
 
-/// What a program did, case by case, as searches see it.
-pub(crate) fn cells(run: Run) -> Vec<Cell> {
+/// What a program did, case by case, as searches see it; where its output is what is wanted, with
+/// all of that.
+pub(crate) fn cells(run: Run, prints: bool) -> Vec<Cell> {
     run.cases
         .into_iter()
         .map(|case| Cell {

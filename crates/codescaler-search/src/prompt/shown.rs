@@ -1,4 +1,4 @@
-//! What prompts show of runs: inputs, outputs, what tests said.
+//! What templates see of a problem, and of runs: inputs, outputs, what tests said.
 
 use codescaler::{
     execution::Verdict,
@@ -8,6 +8,38 @@ use codescaler::{
 use serde::Serialize;
 
 use crate::ask::{Cases, Cell, Digest, Known};
+
+/// Everything that a template may refer to; what a prompt does not have is empty.
+#[derive(Serialize)]
+pub(super) struct Facts<'a> {
+    pub(super) statement: &'a str,
+    pub(super) starter: &'a str,
+    pub(super) language: &'static str,
+    /// `stdio`, `function`, `method` or `script`.
+    pub(super) form: &'static str,
+    pub(super) class: &'a str,
+    pub(super) name: &'a str,
+    pub(super) plan: Option<&'a str>,
+    pub(super) perspective: &'static str,
+    pub(super) notes: Vec<&'a str>,
+    pub(super) count: u32,
+    pub(super) may_test: bool,
+    /// What was learnt from other problems.
+    pub(super) lessons: &'a [String],
+    pub(super) programs: Vec<Shown<'a>>,
+    pub(super) cases: Vec<Case>,
+}
+
+/// A program as a template sees it.
+#[derive(Serialize)]
+pub(super) struct Shown<'a> {
+    pub(super) text: &'a str,
+    /// What each visible test said, in words; empty where it was not run.
+    pub(super) feedback: Vec<String>,
+    /// The same in parts: `number`, `outcome` (`right`, `wrong`, `skipped`), `input`, `expected`,
+    /// `given`.
+    pub(super) tests: Vec<Tested>,
+}
 
 /// An input and what programs gave on it.
 #[derive(Serialize)]
