@@ -69,6 +69,7 @@ fn a_killed_training_by_a_reward_model_resumes_to_the_same_bits() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table of bad input is long")]
 fn bad_options_are_named() {
     let folder = prepared("rl-bad", &[POLICY]);
     let check = |options: &str, expected: Expect| {

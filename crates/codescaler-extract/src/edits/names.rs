@@ -195,9 +195,10 @@ impl<'a> Visitor<'a> for Reader<'a> {
             self.class(def);
         } else if let Stmt::AugAssign(assign) = stmt {
             self.visit_expr(&assign.value);
-            match &*assign.target {
-                Expr::Name(name) => self.read(name),
-                target => self.visit_expr(target),
+            if let Expr::Name(name) = &*assign.target {
+                self.read(name);
+            } else {
+                self.visit_expr(&assign.target);
             }
         } else if let Stmt::AnnAssign(assign) = stmt {
             self.visit_expr(&assign.annotation);

@@ -148,14 +148,16 @@ mod tests {
     fn parts_tile_the_answer() {
         let ends = |token: usize| [1, 4, 5, 8].contains(&token);
         for (confidence, answer, expected) in [
-            (Confidence::Answer, 3..9, vec![3..9]),
-            (Confidence::TokenMean, 3..9, vec![3..9]),
-            (Confidence::Line, 3..9, vec![3..5, 5..6, 6..9]),
-            (Confidence::Line, 3..8, vec![3..5, 5..6, 6..8]),
-            (Confidence::Line, 3..3, vec![]),
-            (Confidence::Answer, 3..3, vec![]),
+            (Confidence::Answer, 3..9, &[(3, 9)][..]),
+            (Confidence::TokenMean, 3..9, &[(3, 9)]),
+            (Confidence::Line, 3..9, &[(3, 5), (5, 6), (6, 9)]),
+            (Confidence::Line, 3..8, &[(3, 5), (5, 6), (6, 8)]),
+            (Confidence::Line, 3..3, &[]),
+            (Confidence::Answer, 3..3, &[]),
         ] {
-            assert_eq!(confidence.parts(answer, ends), expected, "{confidence:?}");
+            let parts = confidence.parts(answer, ends).into_iter();
+            let got: Vec<(usize, usize)> = parts.map(|part| (part.start, part.end)).collect();
+            assert_eq!(got, expected, "{confidence:?}");
         }
     }
 }

@@ -145,22 +145,26 @@ fn every_gradient_of_language_is_the_slope() {
     }
 }
 
+/// Where an answer begins and ends.
+type Ends = (usize, usize);
+
 /// Texts of two groups and one that answers nothing, and where their answers are.
-fn answered() -> Vec<(Vec<Vec<u32>>, Vec<std::ops::Range<usize>>)> {
+fn answered() -> Vec<(Vec<Vec<u32>>, Vec<Ends>)> {
     let prompt = tokens(4, 5);
     let text = |seed: u64, n| [prompt.clone(), vec![seed as u32], tokens(seed, n)].concat();
     // The answers of the first two begin alike.
     let same = |n| [prompt.clone(), vec![7, 7], tokens(n, n as usize)].concat();
     vec![
-        (vec![same(3), same(2), text(5, 1)], vec![5..10, 5..8, 5..7]),
-        (vec![tokens(1, 6), tokens(2, 2)], vec![1..4, 1..2]),
-        (vec![tokens(3, 7)], vec![0..0]),
+        (vec![same(3), same(2), text(5, 1)], vec![(5, 10), (5, 8), (5, 7)]),
+        (vec![tokens(1, 6), tokens(2, 2)], vec![(1, 4), (1, 2)]),
+        (vec![tokens(3, 7)], vec![(0, 0)]),
     ]
 }
 
 /// Every third token ends a line.
-fn parts(answered: &[std::ops::Range<usize>], of: Confidence) -> Vec<Vec<std::ops::Range<usize>>> {
-    answered.iter().map(|answer| of.parts(answer.clone(), |token| token % 3 == 2)).collect()
+fn parts(answered: &[Ends], of: Confidence) -> Vec<Vec<std::ops::Range<usize>>> {
+    let parts = |&(start, end): &Ends| of.parts(start..end, |token| token % 3 == 2);
+    answered.iter().map(parts).collect()
 }
 
 /// The prompt of the first group is only read where answers lose by themselves.
@@ -192,9 +196,9 @@ fn loss_of_answers(definition: &Definition<'_>, loss: PassAt) -> f64 {
             }
             // Prompts of a group are alike, and count once.
             let is_learnt = index == 0 && learns_prompt(&texts, loss);
-            let asked = |token: &usize| is_learnt && *token < answers[0].start.max(1);
+            let asked = |token: &usize| is_learnt && *token < answers[0].0.max(1);
             let plain = |token: &usize| !parts.iter().any(|part| part.contains(token));
-            let behind = |token: &usize| *token >= answers[index].end.max(1);
+            let behind = |token: &usize| *token >= answers[index].1.max(1);
             for token in (1..text.len()).filter(plain).filter(|t| asked(t) || behind(t)) {
                 sum -= logprob(token);
                 count += 1;

@@ -279,9 +279,7 @@ fn worth_of_test(right: &[bool], passes: &[Option<bool>]) -> Option<f32> {
         let both = right.iter().zip(&passes).filter(move |(right, _)| **right == side);
         both.map(|(_, passes)| *passes)
     };
-    if of(true).next().is_none() {
-        return None;
-    }
+    of(true).next()?;
     let wrong = of(false).count().max(1) as f32;
     let passing = of(false).filter(|passes| *passes).count() as f32;
     let failing = of(false).count() as f32 - passing;
