@@ -285,17 +285,18 @@ impl Search<'_> {
         }
         let shown: Vec<Vec<String>> = rows.iter().map(Row::shown).collect();
         terminal.print(&table(&HEAD, &shown));
-        let overtakes = overtakes(&rows);
-        for line in &overtakes {
+        let comparisons = comparisons(&rows);
+        for line in &comparisons {
             terminal.print(line);
         }
         let found: Vec<Json> = rows.iter().map(Row::json).collect();
-        let summary = json!({"seeds": self.options.seeds, "rows": found, "overtakes": overtakes});
+        let summary =
+            json!({"seeds": self.options.seeds, "rows": found, "comparisons": comparisons});
         let results = self.workshop.path("search/results.json");
         write_whole(&results, format!("{summary:#}\n").as_bytes())?;
         let plot = plot(&rows);
         write_whole(&self.workshop.path("search/claim-search.svg"), plot.svg().as_bytes())?;
-        let page = page(shown, plot, overtakes);
+        let page = page(shown, plot, comparisons);
         write_whole(&self.workshop.path("search/report.html"), page.as_bytes())?;
         terminal.print(&format!(
             "page and picture written to {}",
@@ -445,36 +446,35 @@ impl Row {
 const HEAD: [&str; 7] =
     ["policy", "way to search", "right", "by seed", "samples", "tokens", "executions"];
 
-/// Whether each smaller policy with S* passes the next larger one without: the difference to one
-/// sample of it, and to its visible tests.
-fn overtakes(rows: &[Row]) -> Vec<String> {
-    let find =
-        |shape: Shape, name: &str| rows.iter().find(|row| row.shape == shape && row.name == name);
-    let mut shapes: Vec<Shape> = Vec::new();
-    for row in rows {
-        if !shapes.contains(&row.shape) {
-            shapes.push(row.shape);
+/// What decides: S* less the best choice at as many samples, for each policy, and each smaller policy
+/// with S* less the next larger one without.
+fn comparisons(rows: &[Row]) -> Vec<String> {
+    let mut shapes: Vec<Shape> = rows.iter().map(|row| row.shape).collect();
+    shapes.sort_by_key(|shape| (shape.width * shape.width * shape.layers, shape.width));
+    shapes.dedup();
+    let mut pairs = Vec::new();
+    for &shape in &shapes {
+        for (with, without) in [("sstar", "reward-model-run"), ("sstar-16", "reward-model-run-35")]
+        {
+            pairs.push(((shape, with), (shape, without)));
         }
     }
-    shapes.sort_by_key(|shape| shape.width * shape.width * shape.layers);
-    let mut lines = Vec::new();
-    for pair in shapes.windows(2) {
-        for (with, without) in [("sstar", "zero-shot"), ("sstar", "visible-tests")] {
-            let (Some(small), Some(large)) = (find(pair[0], with), find(pair[1], without)) else {
-                continue;
-            };
-            let Interval { mean, low, high } = crossed(&small.right, Some(&large.right));
-            lines.push(format!(
-                "{} with {with} less {} with {without}: {} [{}, {}]",
-                pair[0],
-                pair[1],
-                percent(mean),
-                percent(low),
-                percent(high)
-            ));
+    for two in shapes.windows(2) {
+        for without in ["zero-shot", "visible-tests", "reward-model-run"] {
+            pairs.push(((two[0], "sstar"), (two[1], without)));
         }
     }
-    lines
+    let find = |(shape, name): (Shape, &str)| {
+        rows.iter().find(|row| row.shape == shape && row.name == name)
+    };
+    let line = |(with, without): ((Shape, &str), (Shape, &str))| {
+        let (one, other) = (find(with)?, find(without)?);
+        let Interval { mean, low, high } = crossed(&one.right, Some(&other.right));
+        let (mean, low, high) = (percent(mean), percent(low), percent(high));
+        let ((a, with), (b, without)) = (with, without);
+        Some(format!("{a} {with} less {b} {without}: {mean} [{low}, {high}]"))
+    };
+    pairs.into_iter().filter_map(line).collect()
 }
 
 /// Accuracy by the policy's size, a line for each way.
@@ -507,7 +507,7 @@ fn plot(rows: &[Row]) -> Plot {
     }
 }
 
-fn page(rows: Vec<Vec<String>>, plot: Plot, overtakes: Vec<String>) -> String {
+fn page(rows: Vec<Vec<String>>, plot: Plot, comparisons: Vec<String>) -> String {
     let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
     let table = Table {
         caption: "Held-out problems; 95 % intervals over seeds and problems together".to_owned(),
@@ -515,7 +515,7 @@ fn page(rows: Vec<Vec<String>>, plot: Plot, overtakes: Vec<String>) -> String {
         rows: rows.into_iter().map(cells).collect(),
     };
     let mut blocks = vec![Block::Table(table), Block::Plot(plot)];
-    blocks.extend(overtakes.into_iter().map(Block::Words));
+    blocks.extend(comparisons.into_iter().map(Block::Words));
     let title = "Searching at test time, in miniature".to_owned();
     let section = Section { id: "search", title: "Search".to_owned(), blocks };
     render(&Report { title, sections: vec![section], ..Report::default() })

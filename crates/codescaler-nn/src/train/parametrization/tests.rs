@@ -67,7 +67,7 @@ fn plain_weights_do_what_the_table_says() {
     assert!(layout.tensors[0].name.ends_with(first));
 }
 
-/// The residual contributions of the paper's rule (appendix G), multiplied out.
+/// The residual contributions of the paper's rule, multiplied out.
 #[test]
 fn every_branch_adds_the_same_to_the_stream() {
     for layers in [1, 2, 6] {
@@ -124,7 +124,7 @@ fn moved(width: usize, parametrization: Parametrization, rate: f32) -> [f64; 2] 
     })
 }
 
-/// The coordinate check of Tensor Programs V (arXiv:2203.03466, appendix D.1).
+/// The coordinate check of Tensor Programs V (arXiv:2203.03466).
 #[test]
 fn updates_move_activations_alike_at_every_width() {
     for (parametrization, rate) in
