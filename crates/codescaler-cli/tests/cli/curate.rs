@@ -244,7 +244,7 @@ fn edits_are_learnt_and_played_back() {
         "train policy --quiet --base tokenizer --width 128 --layers 1 --data edits --completions \
          --out policy",
         expect![[r#"
-            0 texts of code, 12 programs of 3 problems; dropped as held out: 0 problems, 0 programs
+            0 texts of code, 12 programs of 3 problems, 0 conversations; dropped as held out: 0 problems, 0 programs
             231680 parameters, 727 tokens, 1 steps
             policy written to policy
             exit 0

@@ -201,7 +201,7 @@ fn bad_input_is_named() {
         &folder,
         "train policy --base tokenizer --out p",
         &expect![[r#"
-        codescaler: error: nothing to learn from: give --data or --corpus
+        codescaler: error: nothing to learn from: give --data, --corpus or --conversations
         exit 2
     "#]],
     );
@@ -233,7 +233,7 @@ fn bad_input_is_named() {
         &folder,
         "train tokenizer --quiet --data . --vocab 90000 --out t",
         &expect![[r#"
-        0 texts of code, 21 programs of 3 problems; dropped as held out: 0 problems, 0 programs
+        0 texts of code, 21 programs of 3 problems, 0 conversations; dropped as held out: 0 problems, 0 programs
         codescaler: error: --vocab does not fit: change it, or give more texts: the texts give 279 tokens, not the 90000 asked for
         exit 2
     "#]],
@@ -288,7 +288,7 @@ fn what_a_reward_model_lacks_is_named() {
         &folder,
         "train policy --quiet --base tokenizer --data . --out tokenizer",
         &expect![[r#"
-        0 texts of code, 21 programs of 3 problems; dropped as held out: 0 problems, 0 programs
+        0 texts of code, 21 programs of 3 problems, 0 conversations; dropped as held out: 0 problems, 0 programs
         4496896 parameters, 345 tokens, 1 steps
         codescaler: error: tokenizer exists and is no training: name another output
         exit 2
