@@ -1,6 +1,8 @@
 mod draft;
 
+use std::collections::VecDeque;
 use std::ops::ControlFlow;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use serde_json::Value;
 
@@ -25,6 +27,8 @@ pub struct Policy {
     /// Tokens that end a completion.
     stop_tokens: Vec<u32>,
     tokens_max: usize,
+    /// The last conversations by their tokens, each computed once for all who ask for samples of it.
+    kept: Mutex<VecDeque<(Vec<u32>, Arc<Prefix>)>>,
 }
 
 /// What is asked of a policy.
@@ -75,6 +79,9 @@ const ROWS_MAX: usize = 8;
 /// Keys and values of samples side by side take at most so much memory.
 const CACHE_BYTES_MAX: usize = 1 << 30;
 
+/// Conversations that are kept.
+const KEPT: usize = 4;
+
 impl Policy {
     /// Loads a Hugging Face directory with a language-model head, as
     /// [`RewardModel::load`](crate::RewardModel::load) does. What ends a completion stands in
@@ -92,7 +99,8 @@ impl Policy {
         let text = TextEncoder::load(dir, decoder.config.vocab)?;
         let tokens_max = options.tokens_max.min(decoder.config.positions_max);
         let head = decoder.pack_head();
-        Ok(Self { head, text, stop_tokens: stop_tokens(dir)?, tokens_max, decoder })
+        let kept = Mutex::default();
+        Ok(Self { head, text, stop_tokens: stop_tokens(dir)?, tokens_max, decoder, kept })
     }
 
     /// Takes the weights of a decoder in training, which has this policy's shape and tokens.
@@ -107,6 +115,7 @@ impl Policy {
         let config = trainer.config().clone();
         self.decoder = Decoder::of(config, weights, (isa, precision), threads)?;
         self.head = self.decoder.pack_head();
+        self.kept = Mutex::default();
         Ok(())
     }
 
@@ -162,7 +171,7 @@ impl Policy {
             return Err(ScoreError::TooLong { tokens, tokens_max });
         }
         let tokens_max = request.tokens_max.min(self.tokens_max - tokens.len());
-        let prefix = self.decoder.prefix(before);
+        let prefix = self.prefix(before);
         let width = self.decoder.growing_max(&prefix, tokens_max, CACHE_BYTES_MAX);
         let mut samples = Vec::with_capacity(request.n);
         let mut drafts = Drafts::new(&tokens, rows_max);
@@ -170,11 +179,25 @@ impl Policy {
             let wave = first..request.n.min(first + width);
             let mut live: Vec<Live<'_>> =
                 wave.map(|number| Live::new(number, &self.text, &tokens)).collect();
-            let room = (&prefix, tokens_max);
+            let room = (&*prefix, tokens_max);
             self.advance((room, &mut drafts), request, &mut live, watch)?;
             samples.extend(live.into_iter().map(Live::sample));
         }
         Ok((samples, drafts.steps))
+    }
+
+    /// The keys and values of a conversation. Two who ask for the same at the same time compute it
+    /// twice rather than wait.
+    fn prefix(&self, tokens: &[u32]) -> Arc<Prefix> {
+        let kept = || self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, prefix)) = kept().iter().find(|(own, _)| own == tokens) {
+            return Arc::clone(prefix);
+        }
+        let prefix = Arc::new(self.decoder.prefix(tokens));
+        let mut kept = kept();
+        kept.truncate(KEPT - 1);
+        kept.push_front((tokens.to_vec(), Arc::clone(&prefix)));
+        prefix
     }
 
     /// Advances all samples of a wave until each has ended: a token at a time, or several where

@@ -162,3 +162,19 @@ fn unusable_requests_are_named() {
     let error = policy.generate(&request(1, 0.0, &[]), &mut |_, _| ControlFlow::Continue(()));
     assert!(matches!(error, Err(ScoreError::TooLong { tokens_max: 5, .. })));
 }
+
+/// More conversations than are kept, asked for again and again.
+#[test]
+fn kept_conversations_change_nothing() {
+    let used = policy(Precision::Bf16);
+    for round in 0..3 {
+        for number in 0..KEPT + 2 {
+            let content = format!("Add {number} integers.");
+            let messages = [Message { role: "user", content: &content }];
+            let request = Request { messages: &messages, tokens_max: 8, ..request(2, 1.0, &[]) };
+            let fresh = generate(&policy(Precision::Bf16), &request);
+            assert_eq!(generate(&used, &request), fresh, "round {round}, conversation {number}");
+        }
+    }
+    assert_eq!(used.kept.lock().unwrap().len(), KEPT);
+}
