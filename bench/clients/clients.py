@@ -19,6 +19,7 @@ CLIENTS = {
     "verl_manager": ("verl's loader and reward manager call our function", 300, False),
     "verifiers_task": ("a task plugs our hooks by import path and scores a trace", 300, False),
     "ray_cluster": ("three nodes, one killed in the middle", 600, False),
+    "ray_data": ("`map_batches` stages read, extract, score, execute and curate", 300, False),
     "data_files": ("files for `datasets`, EvalPlus, verl and TensorBoard are read by them", 300, False),
     "trackers": ("a run that is stopped and goes back is forwarded, and read again", 300, False),
     "openrlhf_file": ("its executor loads our function from its file", 200, False),

@@ -4,7 +4,8 @@
     scored = on_ray.run(on_ray.score, [(problem, program), …], workers=8, seconds_max=3600)
 
     ds = on_ray.read("candidates.jsonl", "candidates")
-    ds = ds.map_batches(on_ray.Score, concurrency=4, fn_constructor_kwargs={"problems": problems})
+    pool = ray.data.ActorPoolStrategy(size=4)
+    ds = ds.map_batches(on_ray.Score, compute=pool, fn_constructor_kwargs={"problems": problems})
 
 Work is keyed by its content: equal items are done once. A worker whose node dies is replaced, and
 what it had not answered is given to another; what was answered is never done again. Nothing waits
@@ -222,8 +223,8 @@ class Execute(Stage):
 
 
 class Curate(Stage):
-    """For `groupby("problem").map_groups`: preference pairs of the candidates of one problem, from
-    what [`Execute`] found."""
+    """For `groupby("problem").map_groups(Curate, …)`: preference pairs of the candidates of one
+    problem, from what [`Execute`] found."""
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
         verified = [
