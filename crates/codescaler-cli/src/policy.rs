@@ -80,22 +80,23 @@ pub(crate) fn write(
     seed: u64,
 ) -> Result<Vec<Vec<Sample>>, Failure> {
     let prompts: Vec<String> = problems.iter().map(|problem| reward_prompt(problem)).collect();
-    let to: Vec<(&str, &str)> =
-        problems.iter().zip(&prompts).map(|(problem, text)| (&*problem.id, &**text)).collect();
+    let said = |text| vec![Message { role: "user", content: text }];
+    let to: Vec<(&str, Vec<Message<'_>>)> =
+        problems.iter().zip(&prompts).map(|(problem, text)| (&*problem.id, said(text))).collect();
     write_to(policy, &to, (n, options), seed)
 }
 
-/// `n` completions of every text, each about the problem of an id.
+/// `n` answers to every conversation, each about the problem of an id.
 pub(crate) fn write_to(
     policy: &Policy,
-    texts: &[(&str, &str)],
+    conversations: &[(&str, Vec<Message<'_>>)],
     (n, options): (usize, &SamplingOptions),
     seed: u64,
 ) -> Result<Vec<Vec<Sample>>, Failure> {
-    let one = |(id, text): &(&str, &str)| {
+    let one = |(id, messages): &(&str, Vec<Message<'_>>)| {
         check_interrupt()?;
         let request = Request {
-            messages: &[Message { role: "user", content: text }],
+            messages,
             n,
             tokens_max: options.completion_tokens_max,
             sampling: Sampling {
@@ -110,7 +111,7 @@ pub(crate) fn write_to(
         let what = || format!("the policy cannot write to problem {id:?}");
         written.with_context(what).map_err(Failure::Input)
     };
-    texts.par_iter().map(one).collect()
+    conversations.par_iter().map(one).collect()
 }
 
 /// A sample as record.

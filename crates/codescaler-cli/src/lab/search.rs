@@ -193,7 +193,10 @@ impl Search<'_> {
         let folder = self.workshop.path("search/prompts");
         std::fs::create_dir_all(&folder)
             .map_err(|error| Failure::fault(error, "cannot make the folder"))?;
-        let plan = json!({"verb": "lab search", "practice": practice, "prompts": PROMPTS});
+        let plan = json!({
+            "verb": "lab search", "practice": practice, "difficulty_max": difficulty_max,
+            "prompts": PROMPTS,
+        });
         self.workshop.plan("search/plan.json", &plan)?;
         for (name, text) in PROMPTS {
             write_whole(&folder.join(format!("{name}.txt")), text.as_bytes())?;

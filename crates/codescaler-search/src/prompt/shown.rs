@@ -137,19 +137,10 @@ pub(super) fn tested(problem: &Problem, cells: Option<&[Cell]>) -> Vec<Tested> {
                 }
                 Test::Script { code } => (code.clone(), String::new()),
             };
-            let outcome = match cell.verdict {
-                Verdict::Pass => TestOutcome::Right,
-                Verdict::Skipped => TestOutcome::Skipped,
-                Verdict::WrongAnswer
-                | Verdict::TimeLimit
-                | Verdict::RuntimeError
-                | Verdict::Crash
-                | Verdict::CompileError
-                | Verdict::MemoryLimit
-                | Verdict::OutputLimit
-                | Verdict::BadValue
-                | Verdict::SecurityViolation
-                | Verdict::ProtocolViolation => TestOutcome::Wrong,
+            let outcome = match cell.verdict.passed() {
+                Some(true) => TestOutcome::Right,
+                Some(false) => TestOutcome::Wrong,
+                None => TestOutcome::Skipped,
             };
             Tested {
                 number: at + 1,

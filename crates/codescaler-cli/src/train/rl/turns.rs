@@ -13,7 +13,7 @@ use codescaler::{
 use codescaler_nn::{Message, Sample};
 use codescaler_reward::program_of;
 use codescaler_sandbox::{Cases, Job};
-use codescaler_search::{Ask, Known, Prompt, Prompts, Task, read_tests};
+use codescaler_search::{Ask, Known, Message as Said, Prompt, Prompts, Task, read_tests};
 use serde_json::{Value as Json, json};
 
 use super::{
@@ -72,6 +72,14 @@ struct First<'a> {
     worths: Vec<Worth>,
 }
 
+/// A problem, and what the policy is told of it in a turn.
+type Asked<'f> = (&'f First<'f>, Vec<Said>);
+
+/// A conversation as a policy takes it.
+fn messages(said: &[Said]) -> Vec<Message<'_>> {
+    said.iter().map(|said| Message { role: said.speaker.name(), content: &said.text }).collect()
+}
+
 impl<'a> Run<'a> {
     /// The further groups of problems that were written to. `number` is that of the first problem.
     pub(super) fn further(
@@ -101,20 +109,18 @@ impl<'a> Run<'a> {
             if n == 0 {
                 continue;
             }
-            let asked: Vec<(&First<'_>, String)> = firsts
+            let asked: Vec<Asked<'_>> = firsts
                 .iter()
                 .filter_map(|first| Some((first, self.asked(prompts, first, turn).transpose()?)))
-                .map(|(first, text)| Ok((first, text?)))
+                .map(|(first, said)| Ok((first, said?)))
                 .collect::<Result<_, Failure>>()?;
-            let to: Vec<(&str, &str)> = asked
-                .iter()
-                .map(|(first, text)| (first.problem.id.as_str(), text.as_str()))
-                .collect();
+            let to: Vec<(&str, Vec<Message<'_>>)> =
+                asked.iter().map(|(first, said)| (&*first.problem.id, messages(said))).collect();
             let seed = derive(self.options.seed, &["further", turn.name(), &number.to_string()]);
             let samples = policy::write_to(&self.policy, &to, (n, &self.options.sampling), seed)?;
             let worths = self.worths(turn, &asked, &samples)?;
-            for (((_, text), samples), worths) in asked.iter().zip(samples).zip(worths) {
-                let prompt = self.policy.prompt(&[Message { role: "user", content: text }]);
+            for (((_, said), samples), worths) in to.iter().zip(samples).zip(worths) {
+                let prompt = self.policy.prompt(said);
                 let prompt = prompt.context("cannot render a turn").map_err(Failure::Input)?;
                 further.push(Group { turn, prompt, samples, worths });
             }
@@ -128,7 +134,7 @@ impl<'a> Run<'a> {
         prompts: &Prompts,
         first: &First<'_>,
         turn: Turn,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<Vec<Said>>, Failure> {
         let task = Task::of(first.problem);
         let mut known = Known::default();
         let prompt = match turn {
@@ -143,16 +149,15 @@ impl<'a> Run<'a> {
                 Prompt::Improve { parents: parents.iter().map(|text| ask.keep(text)).collect() }
             }
         };
-        let messages = prompts.render(&prompt, &task, &known);
-        let messages = messages.map_err(|error| Failure::Input(anyhow::Error::new(error)))?;
-        Ok(messages.into_iter().map(|message| message.text).reduce(|a, b| format!("{a}\n\n{b}")))
+        let said = prompts.render(&prompt, &task, &known);
+        said.map(Some).map_err(|error| Failure::Input(anyhow::Error::new(error)))
     }
 
     /// What the completions of a turn are worth.
     fn worths(
         &self,
         turn: Turn,
-        asked: &[(&First<'_>, String)],
+        asked: &[Asked<'_>],
         samples: &[Vec<Sample>],
     ) -> Result<Vec<Vec<Worth>>, Failure> {
         let problems: Vec<&Problem> = asked.iter().map(|(first, _)| first.problem).collect();
@@ -161,7 +166,7 @@ impl<'a> Run<'a> {
             // same for all of a group and drops out of advantages within one.
             Turn::Draft | Turn::Improve => self.judge.judge(&written(&problems, samples)),
             Turn::Test => {
-                let of = |((first, _), samples): (&(&First<'_>, String), &Vec<Sample>)| {
+                let of = |((first, _), samples): (&Asked<'_>, &Vec<Sample>)| {
                     self.judge.tested(first, samples)
                 };
                 asked.iter().zip(samples).map(of).collect()
@@ -271,8 +276,7 @@ impl Judge {
 }
 
 /// What a test is worth: where every right program passes it, the share of wrong ones that fail it;
-/// else less the share of wrong ones that pass it (arXiv:2506.03136, section 3.3, as in the authors'
-/// code). Nothing without a right program, and where a fault hides what one does.
+/// else less the share of wrong ones that pass it (arXiv:2506.03136, as in the authors' code). Nothing without a right program, and where a fault hides what one does.
 fn worth_of_test(right: &[bool], passes: &[Option<bool>]) -> Option<f32> {
     let passes: Vec<bool> = passes.iter().copied().collect::<Option<_>>()?;
     let of = |side: bool| {
