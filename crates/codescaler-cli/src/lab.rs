@@ -73,6 +73,10 @@ pub(crate) struct Options {
     demonstrations: u32,
     #[command(flatten)]
     flaws: FlawOptions,
+    /// Answers begin with thinking: what the program will do, a step a line, between `<think>` and
+    /// `</think>`. A slip is in both.
+    #[arg(long)]
+    thinking: bool,
     /// Leave the tests out.
     #[arg(long, conflicts_with = "tests_shown")]
     without_tests: bool,
@@ -147,6 +151,7 @@ impl Options {
             "broken": flaws.broken,
             "blocks": flaws.blocks,
             "unfenced": flaws.unfenced,
+            "thinking": self.thinking,
             "without_tests": self.without_tests,
             "tests_shown": self.tests_shown,
         });
@@ -223,7 +228,7 @@ fn demonstration(task: &Task, index: u32, options: &Options) -> Candidate {
     Candidate {
         problem: task.problem.id.clone(),
         index,
-        completion: Some(task.demonstration(draw, &options.flaws())),
+        completion: Some(task.demonstration(draw, &options.flaws(), options.thinking)),
         program: None,
         language: task.problem.language,
         source: Source { name: "laboratory".to_owned(), ..Source::default() },

@@ -1,5 +1,7 @@
 //! Sampling from a policy directory, and running what it wrote.
 
+pub(crate) mod thinking;
+
 use std::{num::NonZeroUsize, ops::ControlFlow, path::Path};
 
 use anyhow::Context as _;
@@ -13,7 +15,7 @@ use codescaler::{
     seed::derive,
 };
 use codescaler_extract::Policy as Extraction;
-use codescaler_nn::{Message, Policy, Precision, Request, Sample, Sampling};
+use codescaler_nn::{Message, Policy, Precision, Request, Sample, Sampling, ScoreError};
 use codescaler_reward::program_of;
 use codescaler_sandbox::{Cases, Job, Sandbox};
 use rayon::prelude::*;
@@ -83,14 +85,16 @@ pub(crate) fn write(
     let said = |text| vec![Message { role: "user", content: text }];
     let to: Vec<(&str, Vec<Message<'_>>)> =
         problems.iter().zip(&prompts).map(|(problem, text)| (&*problem.id, said(text))).collect();
-    write_to(policy, &to, (n, options), seed)
+    write_to(policy, &to, (n, options), &[], seed)
 }
 
-/// `n` answers to every conversation, each about the problem of an id.
+/// `n` answers to every conversation, each about the problem of an id; they end before a text of
+/// `stop`.
 pub(crate) fn write_to(
     policy: &Policy,
     conversations: &[(&str, Vec<Message<'_>>)],
     (n, options): (usize, &SamplingOptions),
+    stop: &[String],
     seed: u64,
 ) -> Result<Vec<Vec<Sample>>, Failure> {
     let one = |(id, messages): &(&str, Vec<Message<'_>>)| {
@@ -105,13 +109,17 @@ pub(crate) fn write_to(
                 top_p: options.top_p,
                 seed: derive(seed, &["sample", id]),
             },
-            stop: &[],
+            stop,
         };
         let written = policy.generate(&request, &mut |_, _| ControlFlow::Continue(()));
-        let what = || format!("the policy cannot write to problem {id:?}");
-        written.with_context(what).map_err(Failure::Input)
+        written.map_err(|error| cannot_write(error, id))
     };
     conversations.par_iter().map(one).collect()
+}
+
+fn cannot_write(error: ScoreError, id: &str) -> Failure {
+    let what = format!("the policy cannot write to problem {id:?}");
+    Failure::Input(anyhow::Error::new(error).context(what))
 }
 
 /// A sample as record.

@@ -136,6 +136,15 @@ impl Policy {
         self.text.encode(&(self.text.render(messages, true)? + begin))
     }
 
+    /// The text of tokens, without special ones; of a character that takes several tokens, only with
+    /// its last.
+    ///
+    /// # Errors
+    /// When the tokenizer does not know one.
+    pub fn text(&self, tokens: &[u32]) -> Result<String, ScoreError> {
+        tokens.iter().copied().map(self.text.decoder()).collect()
+    }
+
     /// What it is computed with.
     pub fn kernels(&self) -> Kernels {
         self.decoder.kernels()

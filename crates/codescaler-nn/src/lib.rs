@@ -44,6 +44,6 @@ pub use tokenizer::{TokenizerError, train_tokenizer};
 pub use train::{
     AdamW, Advantage, Aggregation, Answers, BudgetPrior, CheckpointError, Completion, Confidence,
     Group, Lora, Objective, Parametrization, PassAt, PolicyLoss, PolicyStep, RewardLoss,
-    RewardStep, Rollouts, Schedule, Targets, TrainHead, TrainOptions, Trainer, progress, regret,
-    summary_advantages, thinking_advantages,
+    RewardStep, Rollouts, Schedule, Targets, TrainHead, TrainOptions, Trainer, progress_advantages,
+    regret, thinking_advantages,
 };

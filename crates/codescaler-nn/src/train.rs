@@ -39,7 +39,7 @@ use parametrization::Start;
 
 pub use adamw::{AdamW, Schedule};
 pub use advantage::{Advantage, Aggregation};
-pub use budgeted::{BudgetPrior, progress, regret, summary_advantages, thinking_advantages};
+pub use budgeted::{BudgetPrior, progress_advantages, regret, thinking_advantages};
 pub use checkpoint::CheckpointError;
 pub use language::Answers;
 pub use layout::TrainHead;

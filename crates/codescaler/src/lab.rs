@@ -271,23 +271,36 @@ impl Task {
     /// the tests finds it wrong.
     pub fn flawed(&self, draw: u64) -> String {
         let mut rng = self.rng("flawed", draw);
-        let mut wrong = step::slips(&self.steps);
-        wrong.retain(|slip| is_wrong(slip, &self.cases));
-        let slip = one_of(&wrong, &mut rng);
-        self.write(slip, &mut rng)
+        let slip = self.slip(&mut rng);
+        self.write(&slip, &mut rng)
     }
 
-    /// What an author answers who errs at those rates: a program between fences.
-    pub fn demonstration(&self, draw: u64, flaws: &Flaws) -> String {
+    /// The steps of a program with a slip.
+    fn slip(&self, rng: &mut Rng) -> Vec<Step> {
+        let mut wrong = step::slips(&self.steps);
+        wrong.retain(|slip| is_wrong(slip, &self.cases));
+        one_of(&wrong, rng).clone()
+    }
+
+    /// What an author answers who errs at those rates: a program between fences. One who thinks
+    /// first says what the program will do, between marks: a step a line, slips among them.
+    pub fn demonstration(&self, draw: u64, flaws: &Flaws, thinks: bool) -> String {
         let mut rng = self.rng("demonstration", draw);
         let lot = rng.next_u64();
         let is_slip = happens(flaws.slip, &mut rng);
-        let program = if is_slip { self.flawed(lot) } else { self.program(lot) };
-        let program =
-            if happens(flaws.broken, &mut rng) { broken(&program, &mut rng) } else { program };
-        let text = if happens(flaws.unfenced, &mut rng) { program } else { fenced(&program) };
-        if happens(flaws.blocks, &mut rng) {
-            let case = one_of(&self.cases, &mut rng);
+        let mut own = self.rng(if is_slip { "flawed" } else { "program" }, lot);
+        let steps = if is_slip { self.slip(&mut own) } else { self.steps.clone() };
+        let program = self.write(&steps, &mut own);
+        let answer = self.answer(program, flaws, &mut rng);
+        if thinks { step::plan(&steps) + &answer } else { answer }
+    }
+
+    /// An answer with a program.
+    fn answer(&self, program: String, flaws: &Flaws, rng: &mut Rng) -> String {
+        let program = if happens(flaws.broken, rng) { broken(&program, rng) } else { program };
+        let text = if happens(flaws.unfenced, rng) { program } else { fenced(&program) };
+        if happens(flaws.blocks, rng) {
+            let case = one_of(&self.cases, rng);
             let value = to_python(&case.input.value.to_value());
             let argument = case.input.argument.map(|m| format!(", {m}")).unwrap_or_default();
             return format!("{text}\nExample:\n{}", fenced(&format!("solve({value}{argument})\n")));

@@ -19,7 +19,7 @@ use crate::{
     exec::{Bounds, SandboxOptions, Work, execute_all},
     failure::{Failure, Outcome},
     files::{Joined, Opened, Output, Problems, fingerprint, read_all},
-    policy::{self, SamplingOptions},
+    policy::{self, SamplingOptions, thinking},
     terminal::Terminal,
 };
 
@@ -48,6 +48,10 @@ pub(crate) struct Options {
     problems_max: Option<usize>,
     #[command(flatten)]
     sampling: SamplingOptions,
+    /// Let the policy think between `<think>` and `</think>` for so many tokens at most, then write
+    /// its answer; 0 for an answer at once.
+    #[arg(long)]
+    thinking_tokens_max: Option<usize>,
     /// Which block of a completion is the program.
     #[arg(long, default_value_t = Extraction::BestValid)]
     extraction: Extraction,
@@ -83,6 +87,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         ("problems_max".to_owned(), json!(options.problems_max)),
         ("samples".to_owned(), json!(options.samples)),
         ("sampling".to_owned(), json!(format!("{:?}", options.sampling))),
+        ("thinking_tokens_max".to_owned(), json!(options.thinking_tokens_max)),
         ("seed".to_owned(), json!(options.seed)),
     ]);
     options.sample(terminal, &problems, &candidates, &provenance)?;
@@ -188,7 +193,10 @@ impl Options {
                 done -= chunk.len() * n;
                 continue;
             }
-            let written = policy::write(&policy, chunk, (n, &self.sampling), self.seed)?;
+            let written = match self.thinking_tokens_max {
+                Some(most) => thinking::write(&policy, chunk, (n, most), &self.sampling, self.seed),
+                None => policy::write(&policy, chunk, (n, &self.sampling), self.seed),
+            }?;
             let records = chunk.iter().zip(&written).flat_map(|(problem, samples)| {
                 let record =
                     |(index, sample)| policy::candidate(problem, index, sample, &self.name);

@@ -3,6 +3,7 @@
 mod lesson;
 mod refresh;
 mod reward;
+mod thinking;
 mod turns;
 mod watch;
 
@@ -35,6 +36,7 @@ use self::{
     lesson::{Group, Lesson, Log, Turn, each_pass, remember, shares, weigh, with_rollouts},
     refresh::RefreshOptions,
     reward::{Judge, Kind, Worth, written},
+    thinking::ThinkingOptions,
     turns::TurnOptions,
     watch::{OnAlarm, Watch, WatchOptions},
 };
@@ -80,6 +82,8 @@ pub(crate) struct Options {
     learning: Learning,
     #[command(flatten)]
     turns: TurnOptions,
+    #[command(flatten)]
+    thinking: ThinkingOptions,
     #[command(flatten)]
     sampling: SamplingOptions,
     #[command(flatten)]
@@ -287,6 +291,7 @@ const FOLLOWS: &str = "the policy cannot follow the training";
 impl Options {
     fn check(&self) -> Result<(), Failure> {
         self.sampling.check()?;
+        self.thinking.check()?;
         let learning = &self.learning;
         let counts = [learning.steps, learning.prompts, learning.updates, learning.batches_max];
         if counts.contains(&0) || learning.group < 2 {
@@ -297,6 +302,11 @@ impl Options {
         if learning.updates > learning.prompts {
             return Err(Failure::input(
                 "--updates splits the problems of a step: at most --prompts",
+            ));
+        }
+        if self.thinking.is_on() && (learning.batches_max > 1 || self.turns.are_asked()) {
+            return Err(Failure::input(
+                "--budgets goes neither with --batches-max nor with --improvements or --tests",
             ));
         }
         if learning.overlong_tokens > self.sampling.completion_tokens_max {
@@ -342,7 +352,7 @@ impl Options {
             "extraction": self.extraction.name(), "shaping": self.shaping.shaping()?,
             "reward_model": judge.scorer.as_ref().map(|scorer| scorer.provenance(self.extraction)),
             "learning": self.learning.plan(),
-            "turns": self.turns.plan(prompts),
+            "turns": self.turns.plan(prompts), "thinking": self.thinking.plan(),
             "sampling": format!("{:?}", self.sampling),
             "held_out": self.watch.plan()?,
             "engine": self.engine.plan(),
@@ -429,6 +439,11 @@ impl<'a> Run<'a> {
         let learning = &self.options.learning;
         let (mut groups, mut further): (Vec<Group>, Vec<Group>) = Default::default();
         self.wrote = Duration::ZERO;
+        if self.options.thinking.is_on() {
+            let n = learning.prompts as u64;
+            let drawn: Vec<&Problem> = (0..n).map(|at| self.problem(consumed + at)).collect();
+            return Ok((self.think(&drawn, consumed)?, consumed + n));
+        }
         for batch in 1..=learning.batches_max {
             let missing = (learning.prompts - groups.len()) as u64;
             let drawn: Vec<&Problem> = (0..missing).map(|at| self.problem(consumed + at)).collect();
@@ -465,19 +480,25 @@ impl<'a> Run<'a> {
         let samples = policy::write(&self.policy, problems, (learning.group, sampling), seed)?;
         self.wrote += began.elapsed();
         let worths = self.judge.judge(&written(problems, &samples))?;
-        let group = |((problem, samples), mut worths): ((&&'a Problem, _), Vec<Worth>)| {
-            let prompt = reward_prompt(problem);
-            let prompt = self.policy.prompt(&[Message { role: "user", content: &prompt }]);
-            let prompt = prompt.context("cannot render a problem").map_err(Failure::Input)?;
-            let samples: Vec<Sample> = samples;
-            for (worth, sample) in worths.iter_mut().zip(&samples) {
-                let (margin, most) = (learning.overlong_tokens, sampling.completion_tokens_max);
-                let punished = overlong(sample.tokens.len(), most, margin);
-                worth.reward = worth.reward.map(|reward| reward + punished);
-            }
-            Ok(Group { turn: Turn::Draft, prompt, samples, worths })
-        };
+        let group =
+            |((problem, samples), mut worths): ((&&'a Problem, Vec<Sample>), Vec<Worth>)| {
+                let prompt = reward_prompt(problem);
+                let prompt = self.policy.prompt(&[Message { role: "user", content: &prompt }]);
+                let prompt = prompt.context("cannot render a problem").map_err(Failure::Input)?;
+                self.punish(&mut worths, &samples);
+                Ok(Group { worths, ..Group::new(Turn::Draft, prompt, samples) })
+            };
         problems.iter().zip(samples).zip(worths).map(group).collect()
+    }
+
+    /// Punishes what is near its end, where that is asked for.
+    fn punish(&self, worths: &mut [Worth], samples: &[Sample]) {
+        let most = self.options.sampling.completion_tokens_max;
+        for (worth, sample) in worths.iter_mut().zip(samples) {
+            let margin = self.options.learning.overlong_tokens;
+            let punished = overlong(sample.tokens.len(), most, margin);
+            worth.reward = worth.reward.map(|reward| reward + punished);
+        }
     }
 
     /// Learns from groups. Returns what is logged of them.
@@ -485,8 +506,11 @@ impl<'a> Run<'a> {
         let Options { learning, sampling, .. } = self.options;
         let rewards: Vec<Vec<(Option<f32>, usize)>> = groups
             .iter()
-            .map(|group| group.worths.iter().zip(&group.samples))
-            .map(|group| group.map(|(w, s)| (w.reward, s.tokens.len())).collect())
+            .map(|group| match group.by_token {
+                // Whose advantages are known has no part in anybody's mean.
+                Some(_) => vec![(None, 0); group.samples.len()],
+                None => group.rewards().collect(),
+            })
             .collect();
         let advantages = Advantage::from(learning.estimator).of(&rewards);
         let mut lessons: Vec<Lesson<'_>> = groups

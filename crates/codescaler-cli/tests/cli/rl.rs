@@ -59,6 +59,30 @@ fn a_killed_training_by_tests_resumes_to_the_same_bits() {
     check_kills("rl-tests", &[POLICY], &command, "rl");
 }
 
+/// Thoughts that are stopped at three places, with answers from each.
+#[test]
+fn a_killed_training_under_budgets_resumes_to_the_same_bits() {
+    let budgets = "--budgets 0,3,6 --answers 2 --group 4";
+    let rl = RL.replace("--group 8", budgets);
+    let command = format!("{rl} --credit progress --reward fraction --steps 5 --held-out-every 3");
+    let folder = check_kills("rl-budgets", &[POLICY], &command, "rl");
+    for line in lines(&folder, "rl") {
+        let number = |key: &str| line[key].as_f64().unwrap_or(f64::NAN);
+        assert!(number("regret") >= 0.0 && number("think_length") <= 6.0, "{line}");
+        assert!((0.0..=1.0).contains(&number("think_reward")), "{line}");
+    }
+    let anytime = rl.replace("--out rl", "--out rl-anytime");
+    run(&folder, &format!("{anytime} --credit anytime --reward execution --steps 2"));
+    run(
+        &folder,
+        "eval policy --quiet --policy rl-anytime --problems problems.jsonl --samples 2 \
+         --thinking-tokens-max 4 --completion-tokens-max 48 --out sampled",
+    );
+    let written = fs::read_to_string(folder.join("sampled/candidates.jsonl")).unwrap();
+    let completions = written.lines().skip(1).filter(|line| line.contains("<think>\\n"));
+    assert_eq!(completions.count(), 6, "{written}");
+}
+
 #[test]
 fn a_killed_training_by_a_reward_model_resumes_to_the_same_bits() {
     let command = format!(
@@ -94,6 +118,27 @@ fn bad_options_are_named() {
         "--problems problems.jsonl --tests 1",
         expect![[r#"
         codescaler: error: --improvements and --tests compare what is written to a problem: 0, or at least 2; --parents is at least 1
+        exit 2
+    "#]],
+    );
+    check(
+        "--problems problems.jsonl --budgets 8,4",
+        expect![[r#"
+        codescaler: error: --budgets rise and end above 0, as in 0,8,16; --answers is at least 1
+        exit 2
+    "#]],
+    );
+    check(
+        "--problems problems.jsonl --budgets 4,8 --credit progress",
+        expect![[r#"
+        codescaler: error: --credit progress compares with answering at once: let --budgets begin with 0
+        exit 2
+    "#]],
+    );
+    check(
+        "--problems problems.jsonl --budgets 4,8 --tests 2",
+        expect![[r#"
+        codescaler: error: --budgets goes neither with --batches-max nor with --improvements or --tests
         exit 2
     "#]],
     );

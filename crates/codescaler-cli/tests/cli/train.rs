@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::Stdio,
     thread,
     time::{Duration, Instant},
@@ -34,7 +34,7 @@ pub(crate) fn run(folder: &Path, command: &str) {
 }
 
 /// A folder with a pool, a tokenizer and what `stages` make.
-pub(crate) fn prepared(name: &str, stages: &[&str]) -> std::path::PathBuf {
+pub(crate) fn prepared(name: &str, stages: &[&str]) -> PathBuf {
     let folder = folder(name);
     write_pool(&folder, 12);
     run(&folder, TOKENIZER);
@@ -79,7 +79,7 @@ fn from_programs_to_a_reward_model_that_prefers_the_right_ones() {
 /// Runs a training, kills it again and again after a step or a few, and compares with one that
 /// nobody killed.
 #[track_caller]
-pub(crate) fn check_kills(name: &str, stages: &[&str], command: &str, out: &str) {
+pub(crate) fn check_kills(name: &str, stages: &[&str], command: &str, out: &str) -> PathBuf {
     let whole = prepared(&format!("train-{name}-whole"), stages);
     run(&whole, command);
     let killed = prepared(&format!("train-{name}-killed"), stages);
@@ -101,6 +101,7 @@ pub(crate) fn check_kills(name: &str, stages: &[&str], command: &str, out: &str)
         assert!(read(&killed) == read(&whole), "{file} differs");
     }
     assert!(!killed.join(out).join("checkpoint.safetensors").exists());
+    whole
 }
 
 #[test]

@@ -60,26 +60,20 @@ pub fn thinking_advantages(scores: &[Vec<f64>], prior: &[f64]) -> Vec<Vec<f64>> 
     scores.iter().map(|own| (0..n).map(|s| advantage(own, s)).collect()).collect()
 }
 
-/// The advantages of answers that were forced out of the same reasoning at the same budget: the
-/// score less their mean (BRPO, as [`thinking_advantages`]).
-pub fn summary_advantages(scores: &[f64]) -> Vec<f64> {
-    let mean = scores.iter().sum::<f64>() / scores.len().max(1) as f64;
-    scores.iter().map(|score| score - mean).collect()
-}
-
-/// The progress that each episode of a reasoning makes: how much better than before it the
-/// answers are that are forced behind it (MRT, arXiv:2503.07572). `values` has the
-/// mean score of answers forced before the first episode, and behind each.
+/// The advantages of a reasoning's episodes: what the whole of it is worth, less what answers are
+/// worth that are forced before the episode. `values` has the mean score of answers forced before
+/// the first episode, and behind each.
 ///
-/// With the value of the prefix that a completion was drawn from as `values[0]` and its own reward
-/// as `values[1]` it is the advantage of MRT's reinforcement learning, which takes that prefix in
-/// place of the group's mean.
-pub fn progress(values: &[f64]) -> Vec<f64> {
-    values.windows(2).map(|two| two[1] - two[0]).collect()
+/// MRT's reinforcement learning (arXiv:2503.07572): ending where the episode begins takes the place
+/// of the group's mean as baseline, so that the sum of the progress still to come is rewarded. There
+/// one prefix of a reasoning is drawn; here all of them count at once.
+pub fn progress_advantages(values: &[f64]) -> Vec<f64> {
+    let last = values.last().copied().unwrap_or(0.0);
+    values.iter().take(values.len().saturating_sub(1)).map(|before| last - before).collect()
 }
 
 /// The cumulative regret of a reasoning, in tokens: what lacks to `best` in the answers forced
-/// behind each episode, times the episode's tokens (MRT, as [`progress`]). `values` as
+/// behind each episode, times the episode's tokens (MRT, as [`progress_advantages`]). `values` as
 /// there, `tokens` of each episode.
 ///
 /// # Panics
@@ -141,14 +135,14 @@ mod tests {
     }
 
     #[test]
-    fn summaries_and_progress() {
-        check(&summary_advantages(&[1.0, 0.0, 0.0, 1.0]), &[0.5, -0.5, -0.5, 0.5]);
-        check(&summary_advantages(&[]), &[]);
+    fn progress_is_what_is_still_to_come() {
         let values = [0.25, 0.5, 0.375, 1.0];
-        check(&progress(&values), &[0.25, -0.125, 0.625]);
-        let sum: f64 = progress(&values).iter().sum();
-        check(&[sum], &[values[3] - values[0]]);
-        check(&progress(&[0.5]), &[]);
+        check(&progress_advantages(&values), &[0.75, 0.5, 0.625]);
+        // Each less the next is the progress of the episode between them.
+        let to_come = progress_advantages(&values);
+        check(&[to_come[0] - to_come[1], to_come[1] - to_come[2]], &[0.25, -0.125]);
+        check(&progress_advantages(&[0.5]), &[]);
+        check(&progress_advantages(&[]), &[]);
         check(&[regret(&values, &[10, 20, 30], 1.0)], &[7.5 + 10.0 + 18.75]);
     }
 }

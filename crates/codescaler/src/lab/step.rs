@@ -42,13 +42,28 @@ impl Step {
 
     /// `template` with the constant in place of `{k}`.
     pub(super) fn fill(&self, template: &str) -> String {
-        let k = match (self.k, self.operation.constant) {
+        template.replace("{k}", &self.constant())
+    }
+
+    fn constant(&self) -> String {
+        match (self.k, self.operation.constant) {
             (Parameter::Argument, _) => ARGUMENT.to_owned(),
             (Parameter::Fixed(k), Constant::None | Constant::Number(..)) => k.to_string(),
             (Parameter::Fixed(k), Constant::Letter) => letter(k).to_string(),
-        };
-        template.replace("{k}", &k)
+        }
     }
+}
+
+/// What steps do, one a line, between the marks of thinking.
+pub(super) fn plan(steps: &[Step]) -> String {
+    let line = |step: &Step| {
+        let name = step.operation.name.replace('_', " ");
+        match step.operation.constant {
+            Constant::None => name + "\n",
+            Constant::Number(..) | Constant::Letter => format!("{name} {}\n", step.constant()),
+        }
+    };
+    format!("<think>\n{}</think>\n", steps.iter().map(line).collect::<String>())
 }
 
 fn letter(k: i64) -> char {

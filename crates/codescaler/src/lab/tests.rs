@@ -24,7 +24,7 @@ fn families_of_the_splits_are_disjoint() {
 #[test]
 fn a_task_is_what_its_number_says() {
     let text = |task: &Task| {
-        let demonstration = task.demonstration(5, &Flaws { slip: 0.5, ..Flaws::default() });
+        let demonstration = task.demonstration(5, &Flaws { slip: 0.5, ..Flaws::default() }, false);
         format!("{}\n{demonstration}", serde_json::to_string(&task.problem).unwrap())
     };
     let forwards: Vec<String> = tasks(Split::Train, 20).map(|task| text(&task)).collect();
@@ -130,9 +130,30 @@ fn sums_over_lists_are_sums_by_definition() {
 }
 
 #[test]
+fn thinking_says_what_the_program_does() {
+    let flaws = Flaws { slip: 0.5, broken: 0.2, ..Flaws::default() };
+    for task in tasks(Split::Train, 100) {
+        let (plain, thinking) =
+            (task.demonstration(1, &flaws, false), task.demonstration(1, &flaws, true));
+        let plan = thinking.strip_suffix(&plain).expect("the same answer follows");
+        let plan = plan.strip_prefix("<think>\n").and_then(|plan| plan.strip_suffix("</think>\n"));
+        let lines = plan.expect("it stands between the marks").lines();
+        assert!(lines.clone().count() <= task.steps.len());
+        for line in lines {
+            let named = |operation: &Operation| line.starts_with(&operation.name.replace('_', " "));
+            assert!(operations::all().any(named), "{line}");
+        }
+    }
+    let right = task(0, Split::Train, 5).demonstration(1, &Flaws::default(), true);
+    let names = task(0, Split::Train, 5).family.replace('_', " ");
+    assert!(right.starts_with("<think>\n") && names.split(' ').all(|word| right.contains(word)));
+}
+
+#[test]
 fn demonstrations_err_as_often_as_asked() {
     let share = |flaws: &Flaws, is_seen: fn(&Task, &str) -> bool| {
-        let seen = tasks(Split::Train, 400).filter(|t| is_seen(t, &t.demonstration(1, flaws)));
+        let seen =
+            tasks(Split::Train, 400).filter(|t| is_seen(t, &t.demonstration(1, flaws, false)));
         seen.count() as f64 / 400.0
     };
     let none = Flaws::default();

@@ -14,6 +14,8 @@ pub(super) enum Turn {
     Improve,
     /// Tests.
     Test,
+    /// Thoughts, before programs.
+    Think,
 }
 
 impl Turn {
@@ -23,6 +25,7 @@ impl Turn {
             Turn::Draft => "draft",
             Turn::Improve => "improve",
             Turn::Test => "test",
+            Turn::Think => "think",
         }
     }
 }
@@ -33,9 +36,24 @@ pub(super) struct Group {
     pub(super) prompt: Vec<u32>,
     pub(super) samples: Vec<Sample>,
     pub(super) worths: Vec<Worth>,
+    /// Every token's advantage, where it does not come from the completion's reward.
+    pub(super) by_token: Option<Vec<Vec<f32>>>,
+    /// The mean regret of thoughts, in tokens.
+    pub(super) regret: Option<f64>,
 }
 
 impl Group {
+    /// Completions that nobody has judged yet.
+    pub(super) fn new(turn: Turn, prompt: Vec<u32>, samples: Vec<Sample>) -> Group {
+        Group { turn, prompt, samples, worths: Vec::new(), by_token: None, regret: None }
+    }
+
+    /// Rewards, and tokens.
+    pub(super) fn rewards(&self) -> impl Iterator<Item = (Option<f32>, usize)> {
+        let both = self.worths.iter().zip(&self.samples);
+        both.map(|(worth, sample)| (worth.reward, sample.tokens.len()))
+    }
+
     /// Whether all rewards that are known are equal: there is nothing to learn.
     pub(super) fn is_alike(&self) -> bool {
         let mut known = self.worths.iter().filter_map(|worth| worth.reward);
@@ -55,9 +73,11 @@ pub(super) struct Lesson<'a> {
 }
 
 impl<'a> Lesson<'a> {
+    /// A group, with the advantages of its completions by their rewards.
     pub(super) fn new(group: &'a Group, advantages: &[f32]) -> Lesson<'a> {
         let tokens = group.samples.iter().map(|sample| sample.tokens.len());
-        let advantages = advantages.iter().zip(tokens).map(|(a, n)| vec![*a; n]).collect();
+        let by_reward = || advantages.iter().zip(tokens).map(|(a, n)| vec![*a; n]).collect();
+        let advantages = group.by_token.clone().unwrap_or_else(by_reward);
         let weights = vec![0.0; group.samples.len()];
         Lesson { group, advantages, weights, old: Vec::new(), reference: Vec::new() }
     }
@@ -221,6 +241,7 @@ impl Log {
         for (turn, reward, valid) in [
             (Turn::Improve, "improve_reward", "improve_valid"),
             (Turn::Test, "test_reward", "test_valid"),
+            (Turn::Think, "think_reward", "think_whole"),
         ] {
             let n = of(turn).count();
             if n > 0 {
@@ -229,6 +250,15 @@ impl Log {
                 let valid_ones = of(turn).filter(|worth| worth.is_valid).count();
                 line.insert(valid.to_owned(), json!(share(valid_ones, n as f64)));
             }
+        }
+        let regrets: Vec<f64> = groups.iter().filter_map(|group| group.regret).collect();
+        if !regrets.is_empty() {
+            let thoughts = groups.iter().filter(|group| group.turn == Turn::Think);
+            let thoughts = || thoughts.clone().flat_map(|group| &group.samples);
+            let tokens = thoughts().map(|sample| sample.tokens.len()).sum::<usize>();
+            line.insert("think_length".to_owned(), json!(share(tokens, thoughts().count() as f64)));
+            let mean = regrets.iter().sum::<f64>() / regrets.len() as f64;
+            line.insert("regret".to_owned(), json!(mean));
         }
         line
     }

@@ -44,6 +44,11 @@ pub(super) struct TurnOptions {
 }
 
 impl TurnOptions {
+    /// Whether there are further turns.
+    pub(super) fn are_asked(&self) -> bool {
+        self.improvements + self.tests > 0
+    }
+
     /// The prompts, where there are further turns.
     pub(super) fn open(&self) -> Result<Option<Prompts>, Failure> {
         if [self.improvements, self.tests].contains(&1) || self.parents == 0 {
@@ -52,8 +57,7 @@ impl TurnOptions {
                  --parents is at least 1",
             ));
         }
-        let has_turns = self.improvements + self.tests > 0;
-        has_turns.then(|| read_prompts(self.prompts_from.as_deref())).transpose()
+        self.are_asked().then(|| read_prompts(self.prompts_from.as_deref())).transpose()
     }
 
     /// What it is, for the plan of the training.
@@ -102,7 +106,7 @@ impl<'a> Run<'a> {
         let mut further = Vec::new();
         for turn in [Turn::Improve, Turn::Test] {
             let n = match turn {
-                Turn::Draft => 0,
+                Turn::Draft | Turn::Think => 0,
                 Turn::Improve => self.options.turns.improvements,
                 Turn::Test => self.options.turns.tests,
             };
@@ -117,12 +121,13 @@ impl<'a> Run<'a> {
             let to: Vec<(&str, Vec<Message<'_>>)> =
                 asked.iter().map(|(first, said)| (&*first.problem.id, messages(said))).collect();
             let seed = derive(self.options.seed, &["further", turn.name(), &number.to_string()]);
-            let samples = policy::write_to(&self.policy, &to, (n, &self.options.sampling), seed)?;
+            let samples =
+                policy::write_to(&self.policy, &to, (n, &self.options.sampling), &[], seed)?;
             let worths = self.worths(turn, &asked, &samples)?;
             for (((_, said), samples), worths) in to.iter().zip(samples).zip(worths) {
                 let prompt = self.policy.prompt(said);
                 let prompt = prompt.context("cannot render a turn").map_err(Failure::Input)?;
-                further.push(Group { turn, prompt, samples, worths });
+                further.push(Group { worths, ..Group::new(turn, prompt, samples) });
             }
         }
         Ok(further)
@@ -138,7 +143,7 @@ impl<'a> Run<'a> {
         let task = Task::of(first.problem);
         let mut known = Known::default();
         let prompt = match turn {
-            Turn::Draft => return Ok(None),
+            Turn::Draft | Turn::Think => return Ok(None),
             Turn::Test => Prompt::Tests { about: None, count: 1 },
             Turn::Improve => {
                 let parents = self.judge.best(first, self.options.turns.parents);
@@ -164,7 +169,9 @@ impl<'a> Run<'a> {
         match turn {
             // EvoScale's reward is what a program is worth less what its parents are, which is the
             // same for all of a group and drops out of advantages within one.
-            Turn::Draft | Turn::Improve => self.judge.judge(&written(&problems, samples)),
+            Turn::Draft | Turn::Improve | Turn::Think => {
+                self.judge.judge(&written(&problems, samples))
+            }
             Turn::Test => {
                 let of = |((first, _), samples): (&Asked<'_>, &Vec<Sample>)| {
                     self.judge.tested(first, samples)

@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# What each part of the recipe is worth, on contest programs: ablations.sh DATA OUT
+# Every arm is a decoder of 1.8 million parameters trained by Bradley-Terry on the same number of
+# pairs of LiveCodeBench's training problems, one thing changed, and judged on its validation problems.
+# Stages that are done are passed over, a stopped one goes on where it was.
+set -euo pipefail
+here=$(dirname "$(realpath "$0")") data=$(realpath "$1") out=$2
+mkdir -p "$out" && cd "$out"
+source "$here/data.sh"
+
+policy() { # name, width, layers
+    [ -e "$1/model.safetensors" ] || "$CODESCALER" train policy --base tokenizer "${texts[@]}" \
+        --width "$2" --layers "$3" --rate 2e-3 --tokens-per-step 8192 --tokens-max 1024 --out "$1"
+}
+# What is left out so that one problem of so many stays.
+part() { # name, of how many problems one
+    python3 - "$2" "$data/judgebench_overlap.json" > "$1.json" <<'PY'
+import json, sys
+ids = [json.loads(line)["id"] for line in list(open("lcb/problems.jsonl"))[1:]]
+left_out = [name for at, name in enumerate(ids) if at % int(sys.argv[1])]
+print(json.dumps([left_out, json.load(open(sys.argv[2]))]))
+PY
+}
+probes=(--problems lcb_val/problems.jsonl --candidates lcb_val/probes/candidates.jsonl)
+[ -e lcb_val/probes/candidates.jsonl ] || "$CODESCALER" curate probes \
+    --problems lcb_val/problems.jsonl --candidates lcb_val/candidates.jsonl --out lcb_val/probes
+
+held_out=(--against lcb_val --against humaneval --against humanevalx --against mbppplus)
+arm() { # name, base, part of the problems, options of `curate pairs`
+    local name=$1 base=$2 part=$3
+    shift 3
+    [ -e "arms/$name/pairs.jsonl" ] || "$CODESCALER" curate pairs --problems lcb/problems.jsonl \
+        --candidates lcb/candidates.jsonl "${held_out[@]}" --leave-out "$part.json" --per-problem 96 \
+        --out "arms/$name/pairs.jsonl" "$@"
+    [ -e "arms/$name/reward-model/model.safetensors" ] || "$CODESCALER" train reward --base "$base" \
+        --problems lcb/problems.jsonl --preferences "arms/$name/pairs.jsonl" --rate 6e-4 \
+        --tokens-max 1280 --every-token 1 --out "arms/$name/reward-model"
+    judge "$name" scores lcb_val/candidates.jsonl
+    judge "$name" probes lcb_val/probes/candidates.jsonl
+}
+judge() { # name of the arm, name of the file, candidates, options of `score`
+    [ -e "arms/$1/$2.jsonl" ] || "$CODESCALER" score --reward-model "arms/$1/reward-model" \
+        --too-long trim-problem --problems lcb_val/problems.jsonl --candidates "$3" \
+        --out "arms/$1/$2.jsonl" "${@:4}"
+}
+
+policy policy-128x4 128 4
+part all 1
+part half 2
+part quarter 4
+arm whole    policy-128x4 all     --sources any --pairs-max 9000
+arm aligned  policy-128x4 all     --sources any --pairs-max 11700 --unaligned-share 0
+arm balanced policy-128x4 all     --pairs-max 9000 --per-program 16
+arm half     policy-128x4 half    --sources any --pairs-max 9000
+arm quarter  policy-128x4 quarter --sources any --pairs-max 9000 --per-program 16
+arm rewrites policy-128x4 all     --sources any --pairs-max 6900 --augment all --augment-share 0.3
+policy policy-64x2 64 2
+arm small    policy-64x2  all     --sources any --pairs-max 9000
+arm more     policy-128x4 all     --sources any
+
+# What reading the problem is worth, to the whole recipe.
+judge whole hidden lcb_val/candidates.jsonl --hide-problem
+
+names=(whole aligned balanced half quarter rewrites small more)
+of() { for name in "${names[@]}"; do echo --scores "arms/$name/$1.jsonl"; done; }
+"$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/candidates.jsonl \
+    $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json
+"$CODESCALER" eval reward "${probes[@]}" $(of probes) --by difficulty --out arms/probes.json
