@@ -1,6 +1,7 @@
 //! `codescaler lab`: small problems made by a generator, for experiments in miniature.
 
 mod claims;
+mod family;
 mod run;
 mod search;
 
@@ -29,6 +30,7 @@ pub(crate) enum Lab {
     Problems(Options),
     Run(run::Options),
     Search(search::Options),
+    Family(family::Options),
 }
 
 /// Make small Python problems with statements, tests, and programs to learn from.
@@ -164,6 +166,7 @@ pub(crate) fn run(terminal: Terminal, lab: &Lab) -> Result<Outcome, Failure> {
         Lab::Problems(options) => problems(terminal, options),
         Lab::Run(options) => run::run(terminal, options),
         Lab::Search(options) => search::run(terminal, options),
+        Lab::Family(options) => family::run(terminal, options),
     }
 }
 

@@ -145,7 +145,7 @@ pub(super) fn report(
 }
 
 /// Every problem's share of right programs, and the share of problems with one.
-fn of_labels(path: &Path) -> Result<(Vec<f64>, f64), Failure> {
+pub(super) fn of_labels(path: &Path) -> Result<(Vec<f64>, f64), Failure> {
     let labels: Vec<Label> = read_all(path)?;
     let mut counts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
     for label in &labels {

@@ -154,6 +154,8 @@ fn what_is_no_conversation_is_named() {
         codescaler: error: no problem has both a right and a wrong program: sample more, or give --labels
         exit 2
     "#]].assert_eq(&transcript(&folder, command));
+    let command = "lab family --lab .";
+    expect![[r#""#]].assert_eq(&transcript(&folder, command));
     let command = "lab search --lab .";
     expect![[r#"
         codescaler: error: . holds no laboratory with a reward model: first `codescaler lab run --out .`
