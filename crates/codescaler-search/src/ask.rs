@@ -297,6 +297,32 @@ impl<'a> Ask<'a> {
         self.known.tests(tests).len()
     }
 
+    /// Of inputs that two programs were run on, the first ones on which one does something else than
+    /// the other, at most `max`, as a list of their own with what both gave; `None` where there is no
+    /// such input, or one of the two could not be run.
+    pub fn separating(&mut self, pair: [Digest; 2], inputs: Digest, max: usize) -> Option<Digest> {
+        let cells =
+            |program| self.known.cells(program, Cases::Inputs(inputs)).map(<[Cell]>::to_vec);
+        let [first, second] = [cells(pair[0])?, cells(pair[1])?];
+        let columns: Vec<usize> = (0..first.len().min(second.len()))
+            .filter(|&column| first[column].output != second[column].output)
+            .take(max)
+            .collect();
+        if columns.is_empty() {
+            return None;
+        }
+        let all = self.known.inputs(inputs);
+        let some = columns.iter().map(|&column| all[column].clone()).collect();
+        let some = self.keep_inputs(some);
+        // What is known of a list is known of its parts: nothing is run again.
+        for (program, cells) in pair.into_iter().zip([first, second]) {
+            let cells = columns.iter().map(|&column| cells[column].clone()).collect();
+            let question = Question::Run { program, cases: Cases::Inputs(some) };
+            self.known.learn(question, Answer::Run(cells));
+        }
+        Some(some)
+    }
+
     /// A sample; `None` when there is none to be had.
     ///
     /// # Errors

@@ -13,6 +13,9 @@
 //! - When all programs behave alike, no judge is asked; a reward model as judge chooses among
 //!   them, and among those that pass most where nobody passes everything.
 //! - When no inputs can be had, clusters are single programs, and the judge reads code alone.
+//! - With changed visible inputs (`inputs=mutated`) nobody is asked for inputs that separate a pair:
+//!   the judge sees the first of the changed ones on which the two differ, or code alone where they
+//!   differ on none.
 
 use codescaler::{evidence::Table, score::Score};
 use serde::{Deserialize, Serialize};
@@ -125,11 +128,14 @@ impl SStar {
         if self.judge == Judge::None || is_one {
             return Ok(Outcome::among(ask, candidates, best));
         }
-        let outputs = match made_inputs(ask, self.inputs, self.inputs_max, sampling)? {
-            Some(inputs) => Some(outputs(&rows(ask, &candidates, Cases::Inputs(inputs))?)),
+        let ran = match made_inputs(ask, self.inputs, self.inputs_max, sampling)? {
+            Some(inputs) => {
+                let outputs = outputs(&rows(ask, &candidates, Cases::Inputs(inputs))?);
+                Some(Ran { inputs, outputs })
+            }
             None => None,
         };
-        self.compare(ask, candidates, &best, outputs.as_ref())
+        self.compare(ask, candidates, &best, ran.as_ref())
     }
 
     /// One chain: a draft, then corrections until the visible tests pass.
@@ -170,16 +176,16 @@ impl SStar {
         ask: &mut Ask<'_>,
         candidates: Vec<Slot>,
         best: &[usize],
-        outputs: Option<&Table<Digest>>,
+        ran: Option<&Ran>,
     ) -> Asked<Outcome> {
         if self.released
             && self.judge == Judge::LanguageModel
-            && let Some(outputs) = outputs
+            && let Some(ran) = ran
         {
-            return self.compare_as_released(ask, candidates, best, outputs);
+            return self.compare_as_released(ask, candidates, best, ran);
         }
-        let clusters = match outputs {
-            Some(outputs) => clusters(outputs, best),
+        let clusters = match ran {
+            Some(ran) => clusters(&ran.outputs, best),
             None => by_text(&candidates, best),
         };
         let scores = self.scores(ask, &candidates, best)?;
@@ -200,7 +206,7 @@ impl SStar {
             Judge::LanguageModel | Judge::CodeOnly => {
                 let judged: Vec<Digest> =
                     clusters.iter().filter_map(|cluster| candidates[cluster[0]]).collect();
-                self.tournament(ask, &judged, &mut doubts)?
+                doubts.of(self.tournament(ask, &judged, ran)?, judged.len())
             }
         };
         let most = points.iter().copied().fold(f64::NEG_INFINITY, f64::max);
@@ -228,48 +234,61 @@ impl SStar {
         }))
     }
 
-    /// Points of each program against every other.
+    /// What the judge says of every two programs.
     fn tournament(
         &self,
         ask: &mut Ask<'_>,
         programs: &[Digest],
-        doubts: &mut Doubts,
-    ) -> Asked<Vec<f64>> {
-        let pairs: Vec<(usize, usize)> = (0..programs.len())
-            .flat_map(|a| (a + 1..programs.len()).map(move |b| (a, b)))
-            .collect();
-        let results = all(pairs.iter().map(|&(a, b)| self.duel(ask, [programs[a], programs[b]])))?;
-        let mut points = vec![0.0; programs.len()];
-        for (&(a, b), result) in pairs.iter().zip(results) {
-            let [first, second] = doubts.points(result);
-            points[a] += first;
-            points[b] += second;
-        }
-        Ok(points)
+        ran: Option<&Ran>,
+    ) -> Asked<Vec<Duel>> {
+        let n = programs.len();
+        let pairs = (0..n).flat_map(|a| (a + 1..n).map(move |b| (a, b)));
+        all(pairs.map(|(a, b)| {
+            let said = self.duel(ask, [programs[a], programs[b]], ran)?;
+            Ok(((a, b), said))
+        }))
     }
 
     /// Two programs, judged in both orders.
-    fn duel(&self, ask: &mut Ask<'_>, pair: [Digest; 2]) -> Asked<[Option<Preferred>; 2]> {
-        let entry = &ask.task().problem().entry;
-        let sampling = sampling(self.temperature, self.tokens_max);
-        let mut inputs = None;
-        if self.judge == Judge::LanguageModel {
-            let prompt = Prompt::Separate { pair, count: self.separating };
-            let found = ask.chat(&prompt, sampling, 0)?.map_or_else(Vec::new, |reply| {
-                reply::inputs(&reply.text, entry, self.separating as usize)
-            });
-            if !found.is_empty() {
-                let kept = ask.keep_inputs(found);
-                all(pair.map(|program| ask.run(program, Cases::Inputs(kept))))?;
-                inputs = Some(kept);
+    fn duel(
+        &self,
+        ask: &mut Ask<'_>,
+        pair: [Digest; 2],
+        ran: Option<&Ran>,
+    ) -> Asked<[Option<Preferred>; 2]> {
+        let inputs = match (self.judge, self.inputs) {
+            (Judge::LanguageModel, InputSource::Mutated) => {
+                ran.and_then(|ran| ask.separating(pair, ran.inputs, self.separating as usize))
             }
-        }
+            (
+                Judge::LanguageModel,
+                InputSource::None | InputSource::Written | InputSource::Programmed,
+            ) => self.written(ask, pair)?,
+            (Judge::CodeOnly | Judge::RewardModel | Judge::Agreement | Judge::None, _) => None,
+        };
         let [first, second] = pair;
+        let sampling = sampling(self.temperature, self.tokens_max);
         let exact = Sampling { temperature_milli: 0, ..sampling };
         let verdicts = all([[first, second], [second, first]]
             .map(|pair| ask.chat(&Prompt::Judge { pair, inputs }, exact, 0)))?;
         let read = |at: usize| verdicts[at].as_ref().map(|reply| reply::preferred(&reply.text));
         Ok([read(0), read(1)])
+    }
+
+    /// Inputs that a test writer wrote to separate two programs, on which both were run.
+    fn written(&self, ask: &mut Ask<'_>, pair: [Digest; 2]) -> Asked<Option<Digest>> {
+        let entry = &ask.task().problem().entry;
+        let sampling = sampling(self.temperature, self.tokens_max);
+        let prompt = Prompt::Separate { pair, count: self.separating };
+        let found = ask.chat(&prompt, sampling, 0)?.map_or_else(Vec::new, |reply| {
+            reply::inputs(&reply.text, entry, self.separating as usize)
+        });
+        if found.is_empty() {
+            return Ok(None);
+        }
+        let kept = ask.keep_inputs(found);
+        all(pair.map(|program| ask.run(program, Cases::Inputs(kept))))?;
+        Ok(Some(kept))
     }
 
     /// Input by input, all members against all: what the released code does.
@@ -278,8 +297,9 @@ impl SStar {
         ask: &mut Ask<'_>,
         candidates: Vec<Slot>,
         best: &[usize],
-        outputs: &Table<Digest>,
+        ran: &Ran,
     ) -> Asked<Outcome> {
+        let outputs = &ran.outputs;
         let n_inputs = outputs.first().map_or(0, Vec::len);
         let mut score = vec![0_u32; candidates.len()];
         let mut doubts = Doubts::default();
@@ -287,14 +307,9 @@ impl SStar {
             (0..n_inputs).map(|j| by_output(outputs, j, best)).collect();
         // Ask for every duel at once, before any is looked at.
         let wanted: Vec<Asked<Vec<_>>> =
-            groups.iter().map(|groups| self.duels(ask, &candidates, groups)).collect();
+            groups.iter().map(|groups| self.duels(ask, &candidates, (groups, ran))).collect();
         for (groups, duels) in groups.iter().zip(all(wanted)?) {
-            let mut points = vec![0.0; groups.len()];
-            for ((a, b), result) in duels {
-                let [first, second] = doubts.points(result);
-                points[a] += first;
-                points[b] += second;
-            }
+            let points = doubts.of(duels, groups.len());
             let most = points.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             let winners: Vec<usize> = (0..groups.len()).filter(|&g| points[g] == most).collect();
             if let ([winner], true) = (&winners[..], groups.len() > 1) {
@@ -309,20 +324,20 @@ impl SStar {
     }
 
     /// The duels of all members of different groups, with the groups they count for.
-    #[expect(clippy::type_complexity, reason = "a pair of groups, and what the judge said twice")]
     fn duels(
         &self,
         ask: &mut Ask<'_>,
         candidates: &[Slot],
-        groups: &[Vec<usize>],
-    ) -> Asked<Vec<((usize, usize), [Option<Preferred>; 2])>> {
+        (groups, ran): (&[Vec<usize>], &Ran),
+    ) -> Asked<Vec<Duel>> {
         let mut duels = Vec::new();
         for a in 0..groups.len() {
             for b in a + 1..groups.len() {
                 for &x in &groups[a] {
                     for &y in &groups[b] {
                         if let (Some(x), Some(y)) = (candidates[x], candidates[y]) {
-                            duels.push(self.duel(ask, [x, y]).map(|result| ((a, b), result)));
+                            let said = self.duel(ask, [x, y], Some(ran));
+                            duels.push(said.map(|said| ((a, b), said)));
                         }
                     }
                 }
@@ -331,6 +346,15 @@ impl SStar {
         all(duels)
     }
 }
+
+/// Inputs on which all candidates were run, and what they gave.
+struct Ran {
+    inputs: Digest,
+    outputs: Table<Digest>,
+}
+
+/// The places of two sides, and what the judge said of them in both orders.
+type Duel = ((usize, usize), [Option<Preferred>; 2]);
 
 /// Of members that nothing else tells apart, those of the highest score.
 fn liked(scores: &[Option<Score>], mut members: Vec<usize>) -> Vec<usize> {
@@ -363,6 +387,17 @@ struct Doubts {
 }
 
 impl Doubts {
+    /// Points of each of `n` sides.
+    fn of(&mut self, duels: Vec<Duel>, n: usize) -> Vec<f64> {
+        let mut points = vec![0.0; n];
+        for ((a, b), said) in duels {
+            let [first, second] = self.points(said);
+            points[a] += first;
+            points[b] += second;
+        }
+        points
+    }
+
     /// Points of a pair, given what the judge said of it in both orders.
     fn points(&mut self, said: [Option<Preferred>; 2]) -> [f64; 2] {
         self.pairs += 1;

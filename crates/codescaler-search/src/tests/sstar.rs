@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use codescaler::seed::digest;
+use expect_test::{Expect, expect};
 use proptest::prelude::*;
 
-use super::world::{Judge, World, output, play, text};
-use crate::Budget;
+use super::world::{Judge, World, chosen, output, play, text, watch};
+use crate::{Budget, Chat, Prompt, Prompts, Question};
 
 /// What a judge says of two programs in this order: points of the first and of the second.
 fn says(judge: Judge, first: u32, second: u32) -> Option<[f64; 2]> {
@@ -65,4 +66,70 @@ fn the_second_stage_is_its_definition() {
         found.dedup();
         prop_assert_eq!(found, may_be_chosen(&passing, judges[at]));
     });
+}
+
+/// What is asked, the conversations that judges get, and the choice.
+#[track_caller]
+fn check(method: &str, world: &World, expected: &Expect) {
+    let prompts = Prompts::new(&BTreeMap::from([("judge".to_owned(), BRIEF.to_owned())])).unwrap();
+    let mut told = Vec::new();
+    let (solved, asked) = watch(method, world, (Budget::default(), 0), &mut |engine, work| {
+        if let Question::Chat(Chat { prompt: prompt @ Prompt::Judge { .. }, .. }) = &work.question {
+            let (task, known) = (engine.task(work.problem), engine.known(work.problem));
+            let messages = prompts.render(prompt, task, known).unwrap();
+            told.extend(messages.into_iter().map(|message| message.text));
+        }
+    });
+    let asked: Vec<String> = asked.iter().map(|(what, n)| format!("{what} {n}")).collect();
+    let chosen = chosen(&solved).map_or("none".to_owned(), |program| program.to_string());
+    expected.assert_eq(&format!("{}\n{}\n-> {chosen}\n", asked.join(", "), told.join("\n")));
+}
+
+/// A judge's prompt on a line.
+const BRIEF: &str = "{{ programs[0].text }} | {{ programs[1].text }}\
+                     {% for case in cases %} | {{ case.input }}: {{ case.outputs | join(' ') }}{% endfor %}";
+
+#[test]
+fn changed_inputs_are_shown_to_the_judge() {
+    let world = World::new(&[16, 0, 48], 4);
+    let method = "sstar:n=3;rounds=1;inputs=mutated;separating=2";
+    check(
+        method,
+        &world,
+        &expect![[r#"
+        draft 3, judge 6, run inputs 3, run visible 3
+        program 16 | program 0 | 4: 116 4
+        program 0 | program 16 | 4: 4 116
+        program 16 | program 48 | 4: 116 148 | 5: 5 148
+        program 48 | program 16 | 4: 148 116 | 5: 148 5
+        program 0 | program 48 | 4: 4 148 | 5: 5 148
+        program 48 | program 0 | 4: 148 4 | 5: 148 5
+        -> 0
+    "#]],
+    );
+    check(
+        &format!("{method};released=true"),
+        &World { drafts: vec![Some(0), Some(48)], ..world.clone() },
+        &expect![[r#"
+            draft 3, judge 2, run inputs 2, run visible 2
+            program 0 | program 48 | 4: 4 148 | 5: 5 148
+            program 48 | program 0 | 4: 148 4 | 5: 148 5
+            -> 0
+        "#]],
+    );
+    // Nothing is shown that could be changed: the judge reads code, and still nobody is asked.
+    check(
+        method,
+        &World { visible: 0, ..world },
+        &expect![[r#"
+        draft 3, judge 6
+        program 16 | program 0
+        program 0 | program 16
+        program 16 | program 48
+        program 48 | program 16
+        program 0 | program 48
+        program 48 | program 0
+        -> 0
+    "#]],
+    );
 }

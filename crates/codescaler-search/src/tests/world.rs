@@ -18,7 +18,7 @@ use codescaler::{
 
 use crate::{
     Answer, Budget, Cases, Cell, Chat, Cost, Desk, Engine, Known, Method, Prompt, Question, Reply,
-    Role, Solved, Task, Worker,
+    Role, Solved, Task, Work, Worker,
 };
 
 /// Inputs are `0..INPUTS`.
@@ -353,6 +353,16 @@ pub(super) const WORKERS: [Worker; 6] = [
 
 /// Plays a method in a world; `order` decides in which order answers come.
 pub(super) fn play(method: &str, world: &World, each: Budget, order: u64) -> (Solved, Asked) {
+    watch(method, world, (each, order), &mut |_, _| ())
+}
+
+/// The same; `see` is shown every question, with the engine that asks it.
+pub(super) fn watch(
+    method: &str,
+    world: &World,
+    (each, order): (Budget, u64),
+    see: &mut dyn FnMut(&Engine, &Work),
+) -> (Solved, Asked) {
     let method: Method = method.parse().expect("a method");
     let searches = vec![(Task::of(&problem(world.visible)), method)];
     let mut engine = Engine::new(searches, (each, Budget::default()), 7);
@@ -362,6 +372,7 @@ pub(super) fn play(method: &str, world: &World, each: Budget, order: u64) -> (So
     loop {
         while let Some(work) = engine.next(&WORKERS, &mut Fresh) {
             *asked.entry(kind(&work.question)).or_default() += 1;
+            see(&engine, &work);
             open.push(work);
         }
         if open.is_empty() {
