@@ -128,6 +128,9 @@ pub(crate) struct BudgetOptions {
     /// Samples of language models.
     #[arg(long)]
     samples_max: Option<u64>,
+    /// Samples that are to be programs: what test writers and judges answer is not counted.
+    #[arg(long)]
+    programs_max: Option<u64>,
     /// Tokens that language models read.
     #[arg(long)]
     tokens_in_max: Option<u64>,
@@ -156,6 +159,7 @@ impl BudgetOptions {
     fn budgets(self, spent: Cost) -> (Budget, Budget) {
         let each = Budget {
             samples_max: self.samples_max,
+            programs_max: self.programs_max,
             tokens_in_max: self.tokens_in_max,
             tokens_out_max: self.tokens_out_max,
             executions_max: self.executions_max,

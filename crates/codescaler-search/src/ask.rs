@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     budget::{Cost, Resource},
-    prompt::Prompt,
+    prompt::{Prompt, Role},
     task::Task,
 };
 
@@ -31,6 +31,19 @@ pub enum Question {
         /// The program.
         program: Digest,
     },
+}
+
+impl Question {
+    /// Whether the answer is to be a program, or a part of one.
+    pub(crate) fn is_for_a_program(&self) -> bool {
+        match self {
+            Question::Chat(chat) => match chat.prompt.role() {
+                Role::Generator | Role::Drafter => true,
+                Role::Tester | Role::Judge => false,
+            },
+            Question::Run { .. } | Question::Score { .. } => false,
+        }
+    }
 }
 
 /// One sample of a language model.

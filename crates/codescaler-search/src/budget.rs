@@ -10,6 +10,9 @@ use serde::{Deserialize, Serialize};
 pub struct Cost {
     /// Samples of language models.
     pub samples: u64,
+    /// Of these, those that are to be programs: found from what was asked, and so not kept.
+    #[serde(skip)]
+    pub programs: u64,
     /// Tokens that language models read.
     pub tokens_in: u64,
     /// Tokens that language models wrote.
@@ -27,6 +30,7 @@ pub struct Cost {
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Cost) {
         self.samples += other.samples;
+        self.programs += other.programs;
         self.tokens_in += other.tokens_in;
         self.tokens_out += other.tokens_out;
         self.executions += other.executions;
@@ -37,10 +41,16 @@ impl AddAssign for Cost {
 }
 
 impl Cost {
+    /// The same, where samples are to be programs, or are not.
+    pub(crate) fn with_programs(self, are_programs: bool) -> Cost {
+        Cost { programs: if are_programs { self.samples } else { 0 }, ..self }
+    }
+
     /// How much of a resource; time by the clock is nobody's cost.
     fn of(&self, resource: Resource) -> f64 {
         match resource {
             Resource::Samples => self.samples as f64,
+            Resource::Programs => self.programs as f64,
             Resource::TokensIn => self.tokens_in as f64,
             Resource::TokensOut => self.tokens_out as f64,
             Resource::Executions => self.executions as f64,
@@ -57,6 +67,8 @@ impl Cost {
 pub struct Budget {
     /// Samples of language models.
     pub samples_max: Option<u64>,
+    /// Samples that are to be programs; what test writers and judges answer are none.
+    pub programs_max: Option<u64>,
     /// Tokens that language models read.
     pub tokens_in_max: Option<u64>,
     /// Tokens that language models write.
@@ -74,6 +86,7 @@ impl Budget {
         let whole = |number: Option<u64>| number.map(|number| number as f64);
         match resource {
             Resource::Samples => whole(self.samples_max),
+            Resource::Programs => whole(self.programs_max),
             Resource::TokensIn => whole(self.tokens_in_max),
             Resource::TokensOut => whole(self.tokens_out_max),
             Resource::Executions => whole(self.executions_max),
@@ -90,6 +103,8 @@ impl Budget {
 pub enum Resource {
     /// Samples of language models.
     Samples,
+    /// Samples that are to be programs.
+    Programs,
     /// Tokens that language models read.
     TokensIn,
     /// Tokens that language models write.
@@ -105,8 +120,9 @@ pub enum Resource {
 }
 
 impl Resource {
-    const BOUNDED: [Resource; 6] = [
+    const BOUNDED: [Resource; 7] = [
         Resource::Samples,
+        Resource::Programs,
         Resource::TokensIn,
         Resource::TokensOut,
         Resource::Executions,
@@ -119,6 +135,7 @@ impl fmt::Display for Resource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Resource::Samples => "samples",
+            Resource::Programs => "samples that are programs",
             Resource::TokensIn => "tokens read",
             Resource::TokensOut => "tokens written",
             Resource::Executions => "executions",
@@ -191,6 +208,7 @@ impl Ledger {
     /// What was reserved as `most` did cost `cost`.
     pub(crate) fn commit(&mut self, most: Cost, cost: Cost) {
         self.reserved.samples -= most.samples;
+        self.reserved.programs -= most.programs;
         self.reserved.tokens_in -= most.tokens_in;
         self.reserved.tokens_out -= most.tokens_out;
         self.reserved.executions -= most.executions;

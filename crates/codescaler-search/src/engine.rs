@@ -197,6 +197,7 @@ impl Engine {
             let Some(question) = search.waiting.get(&number) else { continue };
             if let Some((answer, cost)) = desk.recall(&search.task, &search.known, question) {
                 let question = question.clone();
+                let cost = cost.with_programs(question.is_for_a_program());
                 search.ledger.add(cost);
                 search.known.spent += cost;
                 self.total.add(cost);
@@ -210,6 +211,7 @@ impl Engine {
         let search = &mut self.searches[problem];
         let question = search.waiting.get(&number)?.clone();
         let most = desk.cost_max(&search.task, &search.known, &question);
+        let most = most.with_programs(question.is_for_a_program());
         match both(search.ledger.credit(most), self.total.credit(most)) {
             Credit::Later => return None,
             Credit::Refused(resource) => {
@@ -242,6 +244,7 @@ impl Engine {
         let Some(InFlight { problem, question, most }) = self.in_flight.remove(&ticket) else {
             return;
         };
+        let cost = cost.with_programs(question.is_for_a_program());
         let search = &mut self.searches[problem];
         search.ledger.commit(most, cost);
         search.known.spent += cost;

@@ -55,6 +55,13 @@ fn nothing_is_spent_that_the_budget_does_not_allow() {
     );
     check(
         "sstar:n=4",
+        Budget { programs_max: Some(3), ..budget },
+        &expect![
+            "Some(0) | draft 3, inputs 1, judge 6, run inputs 9, run visible 3, separate 3 | 13 samples, 130 tokens, 12 executions |  | 1 times the budget of samples that are programs is used up"
+        ],
+    );
+    check(
+        "sstar:n=4",
         Budget { tokens_out_max: Some(25), ..budget },
         &expect![
             "Some(0) | draft 2, run visible 2 | 2 samples, 20 tokens, 2 executions |  | 6 times the budget of tokens written is used up"
