@@ -4,6 +4,7 @@ mod bugs;
 mod conversations;
 mod concise;
 mod dataset;
+mod duels;
 mod edits;
 mod export;
 mod pairs;
@@ -38,6 +39,7 @@ pub(crate) enum Options {
     Export(export::Options),
     Repairs(conversations::RepairOptions),
     Tests(conversations::TestOptions),
+    Duels(duels::Options),
 }
 
 /// A candidate that was made here, under the name of the author of what it was made from.
@@ -80,5 +82,6 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Export(options) => export::run(terminal, options),
         Options::Repairs(options) => conversations::repairs(terminal, options),
         Options::Tests(options) => conversations::tests(terminal, options),
+        Options::Duels(options) => duels::run(terminal, options),
     }
 }

@@ -39,7 +39,7 @@ pub use method::{
     Bin, Feature, Method, MethodError, Outcome, PRESETS, Preset, Route, Table, Tried, assign,
 };
 pub use prompt::{Message, Prompt, PromptError, Prompts, Role, Speaker, shortened};
-pub use reply::tests as read_tests;
+pub use reply::{Preferred, preferred, tests as read_tests};
 pub use task::Task;
 
 #[cfg(test)]

@@ -112,16 +112,31 @@ fn array(text: &str) -> (Vec<Json>, usize) {
 
 /// Which of two programs a judge prefers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Preferred {
+pub enum Preferred {
+    /// The one that it sees first.
     First,
+    /// The other.
     Second,
+    /// Neither.
     Equal,
     /// It does not say.
     Unclear,
 }
 
+impl Preferred {
+    /// The shortest answer that says so, in the words that judges are asked for.
+    pub fn told(self) -> &'static str {
+        match self {
+            Preferred::First => "Answer: first",
+            Preferred::Second => "Answer: second",
+            Preferred::Equal => "Answer: equal",
+            Preferred::Unclear => "",
+        }
+    }
+}
+
 /// What a judge of two programs says.
-pub(crate) fn preferred(text: &str) -> Preferred {
+pub fn preferred(text: &str) -> Preferred {
     match answer(text).as_deref() {
         Some("first" | "1") => Preferred::First,
         Some("second" | "2") => Preferred::Second,
@@ -219,6 +234,9 @@ mod tests_of_replies {
         assert_eq!(preferred("Answer: equal"), Preferred::Equal);
         assert_eq!(preferred("the first"), Preferred::Unclear);
         assert_eq!(preferred("Answer: neither"), Preferred::Unclear);
+        for said in [Preferred::First, Preferred::Second, Preferred::Equal, Preferred::Unclear] {
+            assert_eq!(preferred(said.told()), said);
+        }
         assert_eq!(yes("Answer:\n\nYES"), Some(true));
         assert_eq!(yes("Answer: no."), Some(false));
         assert_eq!(chosen("Answer: 2", 3), Some(1));

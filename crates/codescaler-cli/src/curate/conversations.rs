@@ -78,26 +78,27 @@ pub(crate) struct TestOptions {
 }
 
 #[derive(Args)]
-struct CommonOptions {
-    /// A folder of prompts (`debug.txt`, `tests.txt`) that take the place of those in the box.
+pub(super) struct CommonOptions {
+    /// A folder of prompts (`debug.txt`, `tests.txt`, `judge.txt`) that take the place of those in
+    /// the box.
     #[arg(long)]
-    prompts: Option<PathBuf>,
+    pub(super) prompts: Option<PathBuf>,
     /// Seed of what is drawn by lot.
     #[arg(long, default_value_t = 1)]
-    seed: u64,
+    pub(super) seed: u64,
     /// Where to write the conversations: JSON lines with `messages`, as trainers read them.
     #[arg(long)]
-    out: PathBuf,
+    pub(super) out: PathBuf,
 }
 
 impl CommonOptions {
-    fn write(&self, rows: &[Json]) -> Result<(), Failure> {
+    pub(super) fn write(&self, rows: &[Json]) -> Result<(), Failure> {
         write_rows(&self.out, |file| rows.iter().try_for_each(|row| writeln!(file, "{row}")))
     }
 }
 
 /// A prompt about one problem with its answer, as a row.
-fn row(
+pub(super) fn row(
     prompts: &Prompts,
     (prompt, task, known): (&Prompt, &Task, &Known),
     answer: &str,

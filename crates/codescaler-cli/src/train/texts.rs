@@ -36,8 +36,9 @@ pub(super) struct TextOptions {
     #[arg(long)]
     corpus: Vec<PathBuf>,
     /// A file of conversations, each line a JSON object with `messages` (each with `role` and
-    /// `content`), of which the last answer is learnt; `curate repairs` and `curate tests` write
-    /// such. May be given more than once. What of it is held out, is for its maker to leave out.
+    /// `content`), of which the last answer is learnt; `curate repairs`, `curate tests` and `curate
+    /// duels` write such. May be given more than once. What of it is held out, is for its maker to
+    /// leave out.
     #[arg(long)]
     conversations: Vec<PathBuf>,
     /// A folder whose problems and programs must not be learnt, those of split `train` apart; may

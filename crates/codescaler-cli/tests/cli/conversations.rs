@@ -1,4 +1,4 @@
-//! Conversations to learn correcting and testing from, and learning from them.
+//! Conversations to learn correcting, testing and judging from, and learning from them.
 
 use std::{fs, path::Path};
 
@@ -12,11 +12,16 @@ const DEBUG: &str = "{{ statement }}\n{% for program in programs %}{{ program.te
                      {% for test in program.tests %}{{ test.number }} {{ test.outcome }}: {{ name }}\
                      ({{ test.input }}) {{ test.expected }} {{ test.given }}\n{% endfor %}{% endfor %}";
 
+const JUDGE: &str = "{{ statement }}\n{% for program in programs %}{{ program.text | trim }}\n\
+                     {% endfor %}{% for case in cases %}{{ name }}({{ case.input }}) is \
+                     {{ case.outputs | join(' or ') }}\n{% endfor %}";
+
 /// Right and wrong programs for a few problems, run on all tests.
 fn practised(name: &str) -> std::path::PathBuf {
     let folder = folder(name);
     fs::create_dir_all(folder.join("prompts")).unwrap();
     fs::write(folder.join("prompts/debug.txt"), DEBUG).unwrap();
+    fs::write(folder.join("prompts/judge.txt"), JUDGE).unwrap();
     run(
         &folder,
         "lab problems --out . --count 8 --difficulty-max 2 --demonstrations 6 --slip 0.6 --quiet",
@@ -100,6 +105,76 @@ fn wrong_programs_are_corrected_and_tests_are_told() {
     "#]].assert_eq(&shown(&rows(&folder, "tests.jsonl")[0]));
 }
 
+const DUELS: &str = "curate duels --problems problems.jsonl --candidates candidates.jsonl \
+                     --executions hidden.jsonl --prompts prompts --inputs 2 \
+                     --allow-weak-isolation --quiet --out duels.jsonl";
+
+#[test]
+fn pairs_are_judged_by_what_they_give() {
+    let folder = practised("conversations-duels");
+    expect![[r#"
+        24 conversations about 24 pairs written to duels.jsonl; left out: 0 pairs that do the same on all inputs, 0 for faults of the sandbox
+        exit 0
+    "#]].assert_eq(&transcript(&folder, DUELS));
+    let first = fs::read(folder.join("duels.jsonl")).unwrap();
+    run(&folder, DUELS);
+    assert_eq!(fs::read(folder.join("duels.jsonl")).unwrap(), first, "not the same again");
+    let duels = rows(&folder, "duels.jsonl");
+    let answers: Vec<&str> =
+        duels.iter().map(|row| row["messages"][1]["content"].as_str().unwrap()).collect();
+    let firsts = answers.iter().filter(|answer| **answer == "Answer: first").count();
+    assert_eq!(firsts, duels.len() / 2, "{answers:?}");
+    assert!(answers.iter().all(|said| ["Answer: first", "Answer: second"].contains(said)));
+    expect![[r#"
+        [user]
+        Given a string of words s, return the number of distinct characters of s. Call the function solve(s).
+        def solve(s):
+            return len(set(s))
+        def solve(s):
+            return len(s)
+        solve("kaoneeg kao") is 7 or 11
+        solve("rrrrrrrrrrr") is 1 or 11
+
+        [assistant]
+        Answer: first
+    "#]].assert_eq(&shown(&duels[0]));
+    // In both orders, each pair stands twice.
+    let both = format!("{DUELS} --both-orders --per-problem 1 --json");
+    expect![[r#"
+        14 conversations about 7 pairs written to duels.jsonl; left out: 0 pairs that do the same on all inputs, 0 for faults of the sandbox
+        {"verb":"curate duels","out":"duels.jsonl","made":7,"rows":14,"alike":0,"faults":0}
+        exit 0
+    "#]].assert_eq(&transcript(&folder, &both));
+    let twice = rows(&folder, "duels.jsonl");
+    for two in twice.chunks(2) {
+        assert_eq!((&two[0]["right"], &two[0]["wrong"]), (&two[1]["right"], &two[1]["wrong"]));
+    }
+    expect![[r#"
+        [user]
+        Given a string of words s, return the number of distinct characters of s. Call the function solve(s).
+        def solve(s):
+            return len(set(s))
+        def solve(s):
+            return len(s)
+        solve("kaoneeg kao") is 7 or 11
+        solve("rrrrrrrrrrr") is 1 or 11
+
+        [assistant]
+        Answer: first
+        [user]
+        Given a string of words s, return the number of distinct characters of s. Call the function solve(s).
+        def solve(s):
+            return len(s)
+        def solve(s):
+            return len(set(s))
+        solve("kaoneeg kao") is 11 or 7
+        solve("rrrrrrrrrrr") is 11 or 1
+
+        [assistant]
+        Answer: second
+    "#]].assert_eq(&(shown(&twice[0]) + &shown(&twice[1])));
+}
+
 #[test]
 fn the_last_answer_is_learnt() {
     let folder = practised("conversations-learnt");
@@ -156,6 +231,12 @@ fn what_is_no_conversation_is_named() {
     "#]].assert_eq(&transcript(&folder, command));
     let command = "lab family --lab .";
     expect![[r#""#]].assert_eq(&transcript(&folder, command));
+    let command =
+        "curate duels --problems problems.jsonl --candidates candidates.jsonl --out d.jsonl";
+    expect![[r#"
+        codescaler: error: no problem has both a right and a wrong program: sample more, or give --labels
+        exit 2
+    "#]].assert_eq(&transcript(&folder, command));
     let command = "lab search --lab .";
     expect![[r#"
         codescaler: error: . holds no laboratory with a reward model: first `codescaler lab run --out .`
