@@ -7,6 +7,7 @@ mod coverage;
 mod ensemble;
 mod export;
 mod fit;
+mod judge;
 mod methods;
 mod pipelines;
 mod policy;
@@ -51,6 +52,7 @@ pub(crate) enum Options {
     Tests(suite::Options),
     Ranking(ranking::Options),
     Policy(policy::Options),
+    Judge(judge::Options),
     Export(export::Options),
 }
 
@@ -72,6 +74,7 @@ pub(crate) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         Options::Tests(options) => suite::run(terminal, options),
         Options::Ranking(options) => ranking::run(terminal, options),
         Options::Policy(options) => policy::run(terminal, options),
+        Options::Judge(options) => judge::run(terminal, options),
         Options::Export(options) => export::run(terminal, options),
     }
 }

@@ -176,6 +176,34 @@ fn pairs_are_judged_by_what_they_give() {
 }
 
 #[test]
+fn a_judge_is_measured_in_both_orders() {
+    let folder = practised("conversations-judge");
+    run(&folder, &format!("{DUELS} --both-orders --per-problem 1"));
+    run(&folder, "train tokenizer --quiet --completions --data . --vocab 300 --out tokenizer");
+    run(
+        &folder,
+        "train policy --quiet --completions --base tokenizer --width 128 --layers 1 --conversations \
+         duels.jsonl --epochs 60 --tokens-per-step 1024 --rate 3e-3 --out policy",
+    );
+    let command = "eval judge --policy policy --duels duels.jsonl --completion-tokens-max 16";
+    run(&folder, &format!("{command} --quiet --out judge.json"));
+    let found: Json =
+        serde_json::from_str(&fs::read_to_string(folder.join("judge.json")).unwrap()).unwrap();
+    assert_eq!((&found["duels"], &found["problems"]), (&14.into(), &7.into()));
+    // It has learnt these very pairs.
+    let [right, by_place, unclear] =
+        ["right", "by_place", "unclear"].map(|key| found[key]["mean"].as_f64().unwrap());
+    assert!(right > 0.7 && by_place < 0.6 && unclear < 0.1, "{found}");
+    let other = r#"{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"}],
+                    "problem":"p","right":0,"wrong":1}"#;
+    fs::write(folder.join("duels.jsonl"), other.replace('\n', "")).unwrap();
+    expect![[r#"
+        codescaler: error: duels.jsonl line 1: it does not end with the answer of a judge, such as "Answer: first": give a file of `curate duels`
+        exit 2
+    "#]].assert_eq(&transcript(&folder, command));
+}
+
+#[test]
 fn the_last_answer_is_learnt() {
     let folder = practised("conversations-learnt");
     run(&folder, REPAIRS);
