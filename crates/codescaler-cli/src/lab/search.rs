@@ -1,5 +1,7 @@
 //! `codescaler lab search`: S* and its rivals on the laboratory's policies, which are also trained
-//! to correct their programs and to write tests.
+//! to correct their programs, to write tests and to judge.
+
+mod ways;
 
 use std::{
     collections::BTreeMap,
@@ -15,6 +17,7 @@ use codescaler_report::{
 };
 use serde_json::{Value as Json, json};
 
+use self::ways::{Bound, PROMPTS, SAMPLES, WAYS, Way};
 use super::claims::{crossed, mean};
 use crate::{
     failure::{Failure, Outcome},
@@ -29,10 +32,12 @@ use crate::{
 /// Works in the folder of a `lab run`, whose problems, tokenizer and reward model it uses. For each
 /// size it pre-trains a policy as that experiment did, samples it on problems of its own, and trains
 /// it on corrections of its own failures (statement, program, what the visible tests say, and a right
-/// program) and on writing tests. Then every method searches for programs for the held-out problems
-/// with that policy: several seeds, the same samples wherever two methods ask the same.
+/// program), on writing tests, and on judging pairs of its own programs by what they give. Then every
+/// method searches for programs for the held-out problems with that policy: several seeds, the same
+/// samples wherever two methods ask the same.
 ///
-/// Ends with a table, a page and a picture. Stopped at any time, it goes on.
+/// Ends with a table, how well the policy judges, a page and a picture. Stopped at any time, it goes
+/// on.
 #[derive(Args)]
 #[command(after_help = "\
 Example:
@@ -48,7 +53,7 @@ pub(crate) struct Options {
     /// Seeds of the samples.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u64).range(1..=100))]
     seeds: u64,
-    /// Problems to learn correcting and testing from.
+    /// Problems to learn correcting, testing and judging from.
     #[arg(long, default_value_t = 4_000)]
     practice: u64,
     /// The most operations of a problem, as in the `lab run`.
@@ -80,86 +85,6 @@ impl fmt::Display for Shape {
     }
 }
 
-/// A way to search.
-struct Way {
-    /// Its name, in folders and tables.
-    name: &'static str,
-    /// What it is, in the words of the table.
-    what: &'static str,
-    method: &'static str,
-    /// How many samples a problem may have, where that bounds it.
-    samples_max: Option<u32>,
-}
-
-/// The samples that all are compared at.
-const SAMPLES: u32 = 16;
-
-/// Every way, in the order of the table. S*'s chains stop when the visible tests pass, so that eight
-/// of them end about where sixteen samples do; the budget makes it exact.
-const WAYS: [Way; 9] = [
-    Way {
-        name: "majority",
-        what: "the behaviour of most samples on changed inputs",
-        method: "output_vote:n=16;visible=false",
-        samples_max: None,
-    },
-    Way {
-        name: "visible-tests",
-        what: "any sample that passes the visible tests",
-        method: "public_filter:n=16",
-        samples_max: None,
-    },
-    Way {
-        name: "self-debug",
-        what: "eight chains that correct themselves; any that passes the visible tests",
-        method: "self_debug:n=8;rounds=3;context=last",
-        samples_max: Some(SAMPLES),
-    },
-    Way {
-        name: "reward-model",
-        what: "best of 16 by the reward model, nothing run",
-        method: "codescaler:n=16",
-        samples_max: None,
-    },
-    Way {
-        name: "reward-model-run",
-        what: "best by the reward model of those that pass the visible tests",
-        method: "codescaler_run:n=16",
-        samples_max: None,
-    },
-    Way {
-        name: "generated-tests",
-        what: "most of the tests passed that the policy itself wrote, and the visible ones",
-        method: "cure:n=12;tests=4;per_reply=4",
-        samples_max: None,
-    },
-    Way {
-        name: "sstar",
-        what: "S*: eight chains, then behaviours compared by the reward model",
-        method: "sstar:n=8;rounds=3;context=last;judge=reward_model;inputs=mutated",
-        samples_max: Some(SAMPLES),
-    },
-    Way {
-        name: "sstar-16",
-        what: "S* with sixteen chains, at up to three times the samples",
-        method: "sstar:n=16;rounds=3;context=last;judge=reward_model;inputs=mutated",
-        samples_max: None,
-    },
-    Way {
-        name: "reward-model-run-35",
-        what: "reward-model-run with about as many samples as sstar-16",
-        method: "codescaler_run:n=35",
-        samples_max: None,
-    },
-];
-
-/// Prompts that fit a small policy.
-const PROMPTS: [(&str, &str); 3] = [
-    ("draft", include_str!("prompts/draft.txt")),
-    ("debug", include_str!("prompts/debug.txt")),
-    ("tests", include_str!("prompts/tests.txt")),
-];
-
 pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     if !options.lab.join("reward-model/model.safetensors").exists() {
         return Err(Failure::input(format!(
@@ -177,6 +102,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
                 search.solve(shape, seed, way)?;
             }
         }
+        search.judge(shape)?;
     }
     search.report(terminal)
 }
@@ -215,7 +141,7 @@ impl Search<'_> {
         )
     }
 
-    /// A policy that can write, correct and test.
+    /// A policy that can write, correct, test and judge.
     fn policy(&self, shape: Shape) -> Result<(), Failure> {
         let Shape { width, layers } = shape;
         let plan = read_json(&self.workshop.path("plan.json"))?;
@@ -244,12 +170,42 @@ impl Search<'_> {
                  @{sampled}/candidates.jsonl --prompts @search/prompts --out @{repairs}"
             ),
         )?;
+        let duels = format!("search/{shape}/duels.jsonl");
+        self.workshop.command(
+            &duels,
+            &format!(
+                "curate duels --problems @search/practice/problems.jsonl --candidates \
+                 @{sampled}/candidates.jsonl --prompts @search/prompts --inputs 2 --out @{duels}"
+            ),
+        )?;
         self.workshop.command(
             &format!("search/{shape}/policy/model.safetensors"),
             &format!(
                 "train policy --completions --base @{first} --data @tested --conversations @{repairs} \
-                 --conversations @search/tests.jsonl --epochs 2 --rate 1e-3 --tokens-per-step 4096 \
-                 --out @search/{shape}/policy"
+                 --conversations @search/tests.jsonl --conversations @{duels} --epochs 2 --rate 1e-3 \
+                 --tokens-per-step 4096 --out @search/{shape}/policy"
+            ),
+        )
+    }
+
+    /// How well the policy judges: pairs of its own programs for held-out problems.
+    fn judge(&self, shape: Shape) -> Result<(), Failure> {
+        let sampled = format!("search/{shape}/1/reward-model");
+        let duels = format!("search/{shape}/judged/duels.jsonl");
+        self.workshop.command(
+            &duels,
+            &format!(
+                "curate duels --problems @held-out/problems.jsonl --candidates \
+                 @{sampled}/candidates.jsonl --executions @{sampled}/hidden.jsonl --prompts \
+                 @search/prompts --inputs 2 --both-orders --out @{duels}"
+            ),
+        )?;
+        let found = format!("search/{shape}/judged/judge.json");
+        self.workshop.command(
+            &found,
+            &format!(
+                "eval judge --policy @search/{shape}/policy --duels @{duels} \
+                 --completion-tokens-max 160 --out @{found}"
             ),
         )
     }
@@ -261,7 +217,11 @@ impl Search<'_> {
 
     fn solve(&self, shape: Shape, seed: u64, way: &Way) -> Result<(), Failure> {
         let folder = Search::folder(shape, seed, way);
-        let bound = way.samples_max.map_or_else(String::new, |n| format!("--samples-max {n}"));
+        let bound = match way.bound {
+            Bound::Method => String::new(),
+            Bound::Samples => format!("--samples-max {SAMPLES}"),
+            Bound::Programs => format!("--programs-max {SAMPLES}"),
+        };
         self.workshop.command(
             &format!("{folder}/selections.jsonl"),
             &format!(
@@ -289,23 +249,49 @@ impl Search<'_> {
         let shown: Vec<Vec<String>> = rows.iter().map(Row::shown).collect();
         terminal.print(&table(&HEAD, &shown));
         let comparisons = comparisons(&rows);
-        for line in &comparisons {
+        let (mut judges, mut lines) = (BTreeMap::new(), comparisons.clone());
+        for &shape in &self.options.shapes {
+            let (found, told) = self.judged(shape)?;
+            judges.insert(shape.to_string(), found);
+            lines.push(told);
+        }
+        for line in &lines {
             terminal.print(line);
         }
         let found: Vec<Json> = rows.iter().map(Row::json).collect();
-        let summary =
-            json!({"seeds": self.options.seeds, "rows": found, "comparisons": comparisons});
+        let summary = json!({
+            "seeds": self.options.seeds, "rows": found, "comparisons": comparisons,
+            "judges": judges,
+        });
         let results = self.workshop.path("search/results.json");
         write_whole(&results, format!("{summary:#}\n").as_bytes())?;
         let plot = plot(&rows);
         write_whole(&self.workshop.path("search/claim-search.svg"), plot.svg().as_bytes())?;
-        let page = page(shown, plot, comparisons);
+        let page = page(shown, plot, lines);
         write_whole(&self.workshop.path("search/report.html"), page.as_bytes())?;
         terminal.print(&format!(
             "page and picture written to {}",
             self.workshop.path("search").display()
         ));
         Ok(Outcome::done(json!({"verb": "lab search", "lab": self.options.lab, "rows": found})))
+    }
+
+    /// How well a policy judges, as figures and in words.
+    fn judged(&self, shape: Shape) -> Result<(Json, String), Failure> {
+        let path = self.workshop.path(&format!("search/{shape}/judged/judge.json"));
+        let found = read_json(&path)?;
+        let of = |key: &str| {
+            let part = |part: &str| found[key][part].as_f64().map_or("–".to_owned(), percent);
+            format!("{} [{}, {}]", part("mean"), part("low"), part("high"))
+        };
+        let told = format!(
+            "{shape} as judge of held-out pairs: prefers the right program {}, names the same place \
+             in both orders {}, gives no verdict {}",
+            of("right"),
+            of("by_place"),
+            of("unclear")
+        );
+        Ok((found, told))
     }
 
     /// What a policy came to: one sample, every way, and what no choice could beat.
@@ -449,16 +435,20 @@ impl Row {
 const HEAD: [&str; 7] =
     ["policy", "way to search", "right", "by seed", "samples", "tokens", "executions"];
 
-/// What decides: S* less the best choice at as many samples, for each policy, and each smaller policy
-/// with S* less the next larger one without.
+/// What decides: S* less the best choice at as many samples, and one judge less the other, for each
+/// policy; and each smaller policy with S* less the next larger one without.
 fn comparisons(rows: &[Row]) -> Vec<String> {
     let mut shapes: Vec<Shape> = rows.iter().map(|row| row.shape).collect();
     shapes.sort_by_key(|shape| (shape.width * shape.width * shape.layers, shape.width));
     shapes.dedup();
     let mut pairs = Vec::new();
     for &shape in &shapes {
-        for (with, without) in [("sstar", "reward-model-run"), ("sstar-16", "reward-model-run-35")]
-        {
+        for (with, without) in [
+            ("sstar", "reward-model-run"),
+            ("sstar-judged", "sstar"),
+            ("sstar-judged", "reward-model-run"),
+            ("sstar-16", "reward-model-run-35"),
+        ] {
             pairs.push(((shape, with), (shape, without)));
         }
     }
@@ -498,7 +488,15 @@ fn plot(rows: &[Row]) -> Plot {
     for series in &mut series {
         series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
     }
-    let drawn = ["zero-shot", "visible-tests", "self-debug", "reward-model-run", "sstar", "oracle"];
+    let drawn = [
+        "zero-shot",
+        "visible-tests",
+        "self-debug",
+        "reward-model-run",
+        "sstar",
+        "sstar-judged",
+        "oracle",
+    ];
     series.retain(|series| drawn.contains(&series.name.as_str()));
     let axis = |name: &str| Axis { name: name.to_owned(), scale: Scale::Linear, range: None };
     Plot {
@@ -510,7 +508,7 @@ fn plot(rows: &[Row]) -> Plot {
     }
 }
 
-fn page(rows: Vec<Vec<String>>, plot: Plot, comparisons: Vec<String>) -> String {
+fn page(rows: Vec<Vec<String>>, plot: Plot, lines: Vec<String>) -> String {
     let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
     let table = Table {
         caption: "Held-out problems; 95 % intervals over seeds and problems together".to_owned(),
@@ -518,7 +516,7 @@ fn page(rows: Vec<Vec<String>>, plot: Plot, comparisons: Vec<String>) -> String 
         rows: rows.into_iter().map(cells).collect(),
     };
     let mut blocks = vec![Block::Table(table), Block::Plot(plot)];
-    blocks.extend(comparisons.into_iter().map(Block::Words));
+    blocks.extend(lines.into_iter().map(Block::Words));
     let title = "Searching at test time, in miniature".to_owned();
     let section = Section { id: "search", title: "Search".to_owned(), blocks };
     render(&Report { title, sections: vec![section], ..Report::default() })
