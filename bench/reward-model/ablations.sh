@@ -21,6 +21,18 @@ left_out = [name for at, name in enumerate(ids) if at % int(sys.argv[1])]
 print(json.dumps([left_out, json.load(open(sys.argv[2]))]))
 PY
 }
+# Of the validation programs those with a verdict are scored.
+[ -e lcb_val/judged/candidates.jsonl ] || { mkdir -p lcb_val/judged && python3 - lcb_val lcb_val/judged <<'PY'
+import json, shutil, sys
+source, out = sys.argv[1:]
+of = lambda line: (json.loads(line)["problem"], json.loads(line)["index"])
+judged = {of(line) for line in list(open(f"{source}/labels.jsonl"))[1:]}
+head, *rows = open(f"{source}/candidates.jsonl")
+with open(f"{out}/candidates.jsonl", "w") as file:
+    file.writelines([head] + [row for row in rows if of(row) in judged])
+shutil.copy(f"{source}/labels.jsonl", out)
+PY
+}
 probes=(--problems lcb_val/problems.jsonl --candidates lcb_val/probes/candidates.jsonl)
 [ -e lcb_val/probes/candidates.jsonl ] || "$CODESCALER" curate probes \
     --problems lcb_val/problems.jsonl --candidates lcb_val/candidates.jsonl --out lcb_val/probes
@@ -35,13 +47,14 @@ arm() { # name, base, part of the problems, options of `curate pairs`
     [ -e "arms/$name/reward-model/model.safetensors" ] || "$CODESCALER" train reward --base "$base" \
         --problems lcb/problems.jsonl --preferences "arms/$name/pairs.jsonl" --rate 6e-4 \
         --tokens-max 1280 --every-token 1 --out "arms/$name/reward-model"
-    judge "$name" scores lcb_val/candidates.jsonl
+    judge "$name" scores lcb_val/judged/candidates.jsonl
     judge "$name" probes lcb_val/probes/candidates.jsonl
 }
 judge() { # name of the arm, name of the file, candidates, options of `score`
+    # Exit code 1 says that some programs are too long for a score.
     [ -e "arms/$1/$2.jsonl" ] || "$CODESCALER" score --reward-model "arms/$1/reward-model" \
         --too-long trim-problem --problems lcb_val/problems.jsonl --candidates "$3" \
-        --out "arms/$1/$2.jsonl" "${@:4}"
+        --out "arms/$1/$2.jsonl" "${@:4}" || [ $? = 1 ]
 }
 
 policy policy-128x4 128 4
@@ -51,18 +64,15 @@ part quarter 4
 arm whole    policy-128x4 all     --sources any --pairs-max 9000
 arm aligned  policy-128x4 all     --sources any --pairs-max 11700 --unaligned-share 0
 arm balanced policy-128x4 all     --pairs-max 9000 --per-program 16
-arm half     policy-128x4 half    --sources any --pairs-max 9000
 arm quarter  policy-128x4 quarter --sources any --pairs-max 9000 --per-program 16
+arm half     policy-128x4 half    --sources any --pairs-max 9000
 arm rewrites policy-128x4 all     --sources any --pairs-max 6900 --augment all --augment-share 0.3
-policy policy-64x2 64 2
-arm small    policy-64x2  all     --sources any --pairs-max 9000
-arm more     policy-128x4 all     --sources any
 
 # What reading the problem is worth, to the whole recipe.
-judge whole hidden lcb_val/candidates.jsonl --hide-problem
+judge whole hidden lcb_val/judged/candidates.jsonl --hide-problem
 
-names=(whole aligned balanced half quarter rewrites small more)
+names=(whole aligned balanced quarter half rewrites)
 of() { for name in "${names[@]}"; do echo --scores "arms/$name/$1.jsonl"; done; }
-"$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/candidates.jsonl \
-    $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json
-"$CODESCALER" eval reward "${probes[@]}" $(of probes) --by difficulty --out arms/probes.json
+"$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/judged/candidates.jsonl \
+    --skip-empty $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json
+"$CODESCALER" eval reward "${probes[@]}" --skip-empty $(of probes) --by difficulty --out arms/probes.json

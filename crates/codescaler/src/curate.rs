@@ -31,6 +31,7 @@ pub use concise::{Sampled, Shortest, balanced, shortest};
 pub use duplicates::{Duplicates, deduplicate, token_digest};
 pub use overlap::{Overlap, statement_digest};
 pub use report::{PairCounts, Report, SourceCounts};
+pub use unaligned::{are_strangers, called_for};
 
 use crate::{
     language::Language,

@@ -13,6 +13,7 @@ use asked::Asked;
 
 use crate::{language::Language, problem::Problem, score::Score};
 
+mod agreement;
 mod asked;
 mod code;
 mod features;

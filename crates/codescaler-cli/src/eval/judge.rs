@@ -81,7 +81,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
     let bar = terminal.progress("duels", duels.len() as u64, 0);
     let mut said = Vec::new();
     for chunk in asked.chunks(CHUNK) {
-        for samples in policy::write_to(&policy, chunk, (1, &sampling), 0)? {
+        for samples in policy::write_to(&policy, chunk, (1, &sampling), &[], 0)? {
             said.extend(samples.iter().map(|sample| preferred(&sample.text)));
         }
         bar.inc(chunk.len() as u64);

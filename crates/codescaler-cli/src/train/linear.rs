@@ -2,6 +2,7 @@
 
 use std::{
     collections::BTreeMap,
+    mem::discriminant,
     path::{Path, PathBuf},
     str::FromStr,
 };
@@ -9,6 +10,7 @@ use std::{
 use clap::{Args, ValueEnum};
 use codescaler::{
     candidate::Candidate,
+    curate::{are_strangers, called_for},
     language::Language,
     linear::{
         Ablation, FeatureOptions, LabelledProgram, LinearRewardModel, ProgramView, TrainOptions,
@@ -16,6 +18,7 @@ use codescaler::{
     },
     problem::Problem,
     record::Extra,
+    seed::{Rng, derive},
 };
 use codescaler_extract::{Policy, tree_digest, tree_shape};
 use codescaler_reward::program_of;
@@ -79,6 +82,10 @@ pub(crate) struct LinearOptions {
     /// Only programs in this language.
     #[arg(long, default_value_t = Language::Python)]
     language: Language,
+    /// Right programs for other problems, to stand among the wrong ones of a problem, for each of
+    /// those.
+    #[arg(long, default_value_t = 0.15, value_parser = crate::curate::verified::share)]
+    stranger_share: f64,
     /// Hide something from the reward model, in training and in scoring alike.
     #[arg(long, value_enum)]
     hide: Option<Hide>,
@@ -102,7 +109,7 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
     let mut data = Vec::new();
     for part in &linear.data {
         terminal.note(&format!("reading {}", part.folder.display()));
-        read_part(part, linear, &held_out, &mut dropped, &mut set)?;
+        read_part(part, (linear, options.seed), &held_out, &mut dropped, &mut set)?;
         data.push(json!({
             "candidates": fingerprint(&part.folder.join("candidates.jsonl"))?,
             "weight": part.weight,
@@ -129,6 +136,7 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
     let provenance = Extra::from_iter([
         ("data".to_owned(), json!(data)),
         ("options".to_owned(), json!(train_options)),
+        ("stranger_share".to_owned(), json!(linear.stranger_share)),
         ("sizes".to_owned(), json!(sizes)),
     ]);
     let trained: LinearRewardModel = training.finish(provenance);
@@ -178,7 +186,7 @@ struct Read {
 /// Adds the labelled programs of a folder, problem by problem.
 fn read_part(
     part: &Data,
-    options: &LinearOptions,
+    (options, seed): (&LinearOptions, u64),
     held_out: &HeldOut,
     dropped: &mut Dropped,
     set: &mut TrainingSet,
@@ -194,6 +202,7 @@ fn read_part(
             groups.entry(problem.id.as_str()).or_default().push((candidate, passed));
         }
     }
+    let mut kept: Vec<(&Problem, Vec<Read>)> = Vec::new();
     for problem in problems.iter() {
         let Some(group) = groups.remove(problem.id.as_str()) else { continue };
         if !held_out.allows(problem) {
@@ -205,22 +214,55 @@ fn read_part(
         dropped.invalid += programs.iter().filter(|program| program.is_err()).count() as u64;
         let programs: Vec<Option<Read>> = programs.into_iter().filter_map(Result::ok).collect();
         dropped.programs += programs.iter().filter(|program| program.is_none()).count() as u64;
-        let programs: Vec<Read> = programs.into_iter().flatten().collect();
+        kept.push((problem, programs.into_iter().flatten().collect()));
+        check_interrupt()?;
+    }
+    for (at, (problem, programs)) in kept.iter().enumerate() {
+        let strangers = strangers(&kept, at, (options, seed));
         let labelled: Vec<LabelledProgram<'_>> = programs
             .iter()
-            .map(|read| LabelledProgram {
+            .map(|read| (read, read.passed))
+            .chain(strangers.iter().map(|read| (read, false)))
+            .map(|(read, right)| LabelledProgram {
                 program: ProgramView {
                     text: &read.text,
                     shape: &read.shape,
                     language: options.language,
                 },
-                right: read.passed,
+                right,
             })
             .collect();
         set.push(&TrainingGroup { problem, programs: &labelled, weight: part.weight });
         check_interrupt()?;
     }
     Ok(())
+}
+
+/// Draws for one problem, before it has enough strangers or has to do with fewer.
+const TRIES: usize = 20;
+
+/// Right programs for other problems that are called alike, to stand among a problem's wrong ones.
+fn strangers(
+    kept: &[(&Problem, Vec<Read>)],
+    at: usize,
+    (options, seed): (&LinearOptions, u64),
+) -> Vec<Read> {
+    let (problem, own) = &kept[at];
+    let wrong = own.iter().filter(|read| !read.passed).count();
+    let n = (options.stranger_share * wrong as f64).round() as usize;
+    let mut rng = Rng::new(derive(seed, &["strangers", &problem.id]));
+    let mut draw = |_| {
+        let (other, programs) = &kept[rng.below(kept.len() as u64) as usize];
+        let right: Vec<&Read> = programs.iter().filter(|read| read.passed).collect();
+        let read = right.get(rng.below(right.len().max(1) as u64) as usize)?;
+        let is_called_alike = discriminant(&other.entry) == discriminant(&problem.entry);
+        (is_called_alike && are_strangers(problem, other)).then(|| {
+            let text = called_for(&read.text, other, problem);
+            let shape = tree_shape(&text, options.language).unwrap_or_default();
+            Read { text, shape, passed: false }
+        })
+    };
+    (0..TRIES * n).filter_map(&mut draw).take(n).collect()
 }
 
 /// A candidate's program, unless it is invalid (an error) or held out (`None`).

@@ -258,7 +258,10 @@ fn what_is_no_conversation_is_named() {
         exit 2
     "#]].assert_eq(&transcript(&folder, command));
     let command = "lab family --lab .";
-    expect![[r#""#]].assert_eq(&transcript(&folder, command));
+    expect![[r#"
+        codescaler: error: . lacks tested/problems.jsonl: first `codescaler lab run --out .` and `codescaler lab search --lab .`
+        exit 2
+    "#]].assert_eq(&transcript(&folder, command));
     let command =
         "curate duels --problems problems.jsonl --candidates candidates.jsonl --out d.jsonl";
     expect![[r#"

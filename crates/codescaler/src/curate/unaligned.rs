@@ -61,7 +61,7 @@ pub(super) fn draw(
         for _ in 0..TRIES {
             let Some((pool, place)) = strangers.draw(pair.pool, chosen, &mut rng) else { break };
             let other = &pools[pool].programs[place];
-            let text = renamed(&other.program, pools[pool].problem, pools[pair.pool].problem);
+            let text = called_for(&other.program, pools[pool].problem, pools[pair.pool].problem);
             let places = [(pair.pool, pair.chosen), (pool, place)];
             if !taken.contains(&places) && fits(&text) && caps.take(pair.pool, places) {
                 taken.insert(places);
@@ -169,16 +169,17 @@ impl<'a> Strangers<'a> {
     }
 }
 
-/// Whether two problems have nothing to do with each other.
-fn are_strangers(a: &Problem, b: &Problem) -> bool {
+/// Whether two problems have nothing to do with each other, as far as their statements tell.
+pub fn are_strangers(a: &Problem, b: &Problem) -> bool {
     let mut overlap = Overlap::new(STRANGERS_NGRAM);
     overlap.add(&a.id, &a.statement);
     a.id != b.id
         && overlap.most(&b.statement).is_none_or(|(share, _)| share <= STRANGERS_OVERLAP_MAX)
 }
 
-/// The program with the name that `from` calls replaced by the one that `to` calls.
-fn renamed(program: &str, from: &Problem, to: &Problem) -> String {
+/// A program for the problem `from`, called by the name that `to` asks for: nothing but its content
+/// shows that it is for another problem.
+pub fn called_for(program: &str, from: &Problem, to: &Problem) -> String {
     let (Entry::Function { name: from } | Entry::Method { name: from, .. }) = &from.entry else {
         return program.to_owned();
     };

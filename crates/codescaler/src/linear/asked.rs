@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::hash;
+use super::{agreement::Named, hash};
 use crate::problem::{Entry, Problem};
 
 /// Facts of a problem that its programs' features are crossed with.
@@ -20,6 +20,8 @@ pub(super) struct Asked {
     /// Decimal exponent of the largest number below 10^7 in the statement: how large an input the
     /// program must bear.
     pub(super) size_exponent: u64,
+    /// What its statement names.
+    pub(super) named: Named,
 }
 
 /// Numbers from here on are values or moduli, not sizes.
@@ -42,6 +44,7 @@ impl Asked {
             starter_words: words.map(str::to_owned).collect(),
             length_bucket: (2.0 * (1.0 + problem.statement.len() as f64).ln()) as u64,
             size_exponent: size_exponent(&problem.statement),
+            named: Named::of(&problem.statement, &problem.starter, entry_name),
         }
     }
 }

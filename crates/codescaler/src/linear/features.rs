@@ -2,6 +2,7 @@
 
 use super::{
     Ablation, FeatureOptions, PreparedProblem, ProgramView,
+    agreement::agreement,
     code::Code,
     flow,
     hash::{finish, pair},
@@ -34,10 +35,12 @@ enum Family {
     StatisticsByEntry,
     /// Counts by length of the statement and by size of the input it allows.
     StatisticsByProblem,
+    /// What the program has of what the statement names.
+    Agreement,
 }
 
 impl Family {
-    const ALL: [Family; 11] = [
+    const ALL: [Family; 12] = [
         Family::Flow4,
         Family::Flow6,
         Family::Flow9,
@@ -49,6 +52,7 @@ impl Family {
         Family::Statistics,
         Family::StatisticsByEntry,
         Family::StatisticsByProblem,
+        Family::Agreement,
     ];
 
     /// Length of the family's part of the vector: how fast it learns against the others.
@@ -63,7 +67,7 @@ impl Family {
             | Family::Statistics
             | Family::StatisticsByEntry => 1.0,
             Family::Tree | Family::StatisticsByProblem => 0.5,
-            Family::Lint => 2.0,
+            Family::Lint | Family::Agreement => 2.0,
         }
     }
 
@@ -71,7 +75,10 @@ impl Family {
         match ablation {
             Ablation::None => false,
             Ablation::HideProblem => {
-                matches!(self, Family::StatisticsByEntry | Family::StatisticsByProblem)
+                matches!(
+                    self,
+                    Family::StatisticsByEntry | Family::StatisticsByProblem | Family::Agreement
+                )
             }
             Ablation::HideTree => self == Family::Tree,
             Ablation::HideStatistics => matches!(
@@ -107,6 +114,9 @@ pub(super) fn vector(
             Family::Api => keys.extend_from_slice(&code.api),
             Family::Tree => keys.extend_from_slice(program.shape),
             Family::Lint => lint(&code, asked, &mut keys),
+            Family::Agreement => {
+                agreement(&code, &asked.named, (asked.entry, &asked.entry_name), &mut keys);
+            }
             Family::Statistics => keys.extend_from_slice(&counts),
             Family::StatisticsByEntry => {
                 keys.extend(counts.iter().map(|&count| pair(count, asked.entry)));

@@ -6,7 +6,7 @@ use super::{FeatureOptions, LinearRewardModel};
 use crate::record::Extra;
 
 /// The version of the features and of the file; weights of another version are refused.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const FORMAT: &str = "codescaler/linear";
 const HEADER_BYTES_MAX: u64 = 1 << 20;
@@ -155,9 +155,7 @@ mod tests {
         let back = LinearRewardModel::read(&mut &bytes[..]).unwrap();
         assert_eq!(back, small());
         assert_eq!(bytes_of(&back), bytes);
-        expect![[
-            r#"{"format":"codescaler/linear","version":1,"features":{"bits":8,"ablation":"none"},"scale":0.024409449,"provenance":{"data":"twenty programs"}}"#
-        ]]
+        expect![[r#"{"format":"codescaler/linear","version":2,"features":{"bits":8,"ablation":"none"},"scale":0.024409449,"provenance":{"data":"twenty programs"}}"#]]
         .assert_eq(String::from_utf8_lossy(bytes.split(|&byte| byte == b'\n').next().unwrap()).as_ref());
     }
 
@@ -196,9 +194,9 @@ mod tests {
                 expect![[r#"the file is of format "codescaler/scores", not "codescaler/linear""#]],
             ),
             (
-                r#""version":1"#,
+                r#""version":2"#,
                 r#""version":9"#,
-                expect!["the weights are of version 9, this build reads 1: train them again"],
+                expect!["the weights are of version 9, this build reads 2: train them again"],
             ),
             (
                 r#""bits":8"#,
