@@ -139,8 +139,12 @@ impl Cursor<'_, '_> {
                     Count::Rest => None,
                 };
                 while exact.map_or(self.left() > 0, |count| records.len() < count) {
-                    let mut inner = Vec::new();
+                    let (mut inner, before) = (Vec::new(), self.at);
                     self.read(body, &mut inner)?;
+                    // Records of no line would be read for ever.
+                    if exact.is_none() && self.at == before {
+                        return None;
+                    }
                     self.slots.truncate(slots);
                     records.push(match <[Value; 1]>::try_from(inner) {
                         Ok([only]) => only,
@@ -468,6 +472,15 @@ mod tests {
         let record = layout.read(text).unwrap();
         assert_eq!(serde_json::to_string(&record).unwrap(), r#"[7,9,8,8,8,"x"]"#);
         assert_eq!(layout.write(&record).as_deref(), Some(text));
+    }
+
+    #[test]
+    fn records_of_no_line_have_an_end() {
+        let line = Item::Line { heads: 1, tail: None };
+        let none =
+            Item::Block { count: Count::Slot { slot: 0, offset: 0 }, body: vec![line.clone()] };
+        let rest = Item::Block { count: Count::Rest, body: vec![none] };
+        assert_eq!(Layout(vec![line, rest]).read("0\n1\n"), None);
     }
 
     proptest! {
