@@ -153,7 +153,7 @@ impl Way {
         what: &'static str,
         command: &'static str,
     ) -> Way {
-        Way { name, beside: Some(beside), what, command, options: "", thinks: true }
+        Way { thinks: true, ..Way::answers(name, beside, what, command) }
     }
 
     fn named(name: &str) -> Option<&'static Way> {

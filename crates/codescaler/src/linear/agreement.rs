@@ -94,7 +94,7 @@ pub(super) fn agreement(
         ("texts", texts.len(), n_texts),
         ("numbers", numbers.len(), n_numbers),
     ] {
-        let share = if n == 0 { NONE } else { (4 * found / n) as u64 };
+        let share = (4 * found).checked_div(n).map_or(NONE, |quarters| quarters as u64);
         let key = pair(text(what), pair(share, n.min(4) as u64));
         keys.extend([key, pair(key, entry)]);
     }

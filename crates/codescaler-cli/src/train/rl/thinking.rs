@@ -2,7 +2,7 @@
 //! worth says what each part of it was worth (AnytimeReasoner, arXiv:2505.13438; MRT,
 //! arXiv:2503.07572).
 
-use std::{collections::HashMap, time::Instant};
+use std::{collections::BTreeMap, time::Instant};
 
 use clap::{Args, ValueEnum};
 use codescaler::{problem::Problem, seed::derive};
@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
         let thoughts =
             thinking::think(&self.policy, problems, (learning.group, longest), sampling, seed)?;
         let mut begun: Vec<Begun<'_>> = Vec::new();
-        let mut known: HashMap<(usize, String), usize> = HashMap::new();
+        let mut known: BTreeMap<(usize, String), usize> = BTreeMap::new();
         // By problem, thought and budget: which of `begun`.
         let mut places: Vec<Vec<Vec<usize>>> = Vec::with_capacity(problems.len());
         for (at, (&problem, thoughts)) in problems.iter().zip(&thoughts).enumerate() {
