@@ -42,4 +42,4 @@ train() { # parametrization, rates...
 echo "| parametrization | rate |$(printf ' width %s |' $WIDTHS)"
 echo "|---|---|$(for _ in $WIDTHS; do printf -- '---|'; done)"
 train standard 0.0005 0.001 0.002 0.004 0.008
-train u-mup 0.25 0.5 1 2 4
+train u-mup 0.25 0.5 1 2 4 8 16
