@@ -150,11 +150,14 @@ impl SoftmaxState {
 #[inline(always)]
 pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
-    for (a, b) in a.chunks(LANES).zip(b.chunks(LANES)) {
+    let ((a, a_rest), (b, b_rest)) = (a.as_chunks::<LANES>(), b.as_chunks::<LANES>());
+    let mut add = |a: &[f32], b: &[f32]| {
         for ((sum, a), b) in sums.iter_mut().zip(a).zip(b) {
             *sum += a * b;
         }
-    }
+    };
+    a.iter().zip(b).for_each(|(a, b)| add(a, b));
+    add(a_rest, b_rest);
     sum_lanes(sums)
 }
 
@@ -162,31 +165,40 @@ pub(crate) fn dot(a: &[f32], b: &[f32]) -> f32 {
 #[inline(always)]
 pub(crate) fn largest(x: &[f32]) -> f32 {
     let mut largest = [f32::NEG_INFINITY; LANES];
-    for chunk in x.chunks(LANES) {
-        for (largest, x) in largest.iter_mut().zip(chunk) {
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut take = |x: &[f32]| {
+        for (largest, x) in largest.iter_mut().zip(x) {
             *largest = if *x > *largest { *x } else { *largest };
         }
-    }
-    largest.into_iter().fold(f32::NEG_INFINITY, f32::max)
+    };
+    chunks.iter().for_each(|chunk| take(chunk));
+    take(rest);
+    fold_lanes(largest, f32::max)
 }
 
 /// The sum of all numbers, in [`LANES`] partial sums.
 #[inline(always)]
 pub(crate) fn sum(x: &[f32]) -> f32 {
     let mut sums = [0.0; LANES];
-    for chunk in x.chunks(LANES) {
-        sums.iter_mut().zip(chunk).for_each(|(sum, x)| *sum += x);
-    }
+    let (chunks, rest) = x.as_chunks::<LANES>();
+    let mut add = |x: &[f32]| sums.iter_mut().zip(x).for_each(|(sum, x)| *sum += x);
+    chunks.iter().for_each(|chunk| add(chunk));
+    add(rest);
     sum_lanes(sums)
 }
 
 #[inline(always)]
 fn sum_lanes(lanes: [f32; LANES]) -> f32 {
-    let mut lanes = lanes;
+    fold_lanes(lanes, |a, b| a + b)
+}
+
+/// Halves until one is left.
+#[inline(always)]
+fn fold_lanes(mut lanes: [f32; LANES], with: impl Fn(f32, f32) -> f32) -> f32 {
     let mut width = LANES / 2;
     while width > 0 {
         for index in 0..width {
-            lanes[index] += lanes[index + width];
+            lanes[index] = with(lanes[index], lanes[index + width]);
         }
         width /= 2;
     }

@@ -72,24 +72,51 @@ impl<'a, C: Cell> Panels<'a, C> {
         Self { team, data, k, n }
     }
 
-    /// `a B` for the rows of `a`, (M, K): `write` gets a piece of a row of `out`, (M, N), and the
-    /// sums that belong there.
-    pub(crate) fn multiply<O: Send>(
+    /// `a B` for the rows of `a`, (M, K), each number made of its sum: (M, N).
+    pub(crate) fn multiply<O: Copy + Default + Send + Sync>(
         &self,
         a: Rows<'_, C>,
         out: &mut [O],
-        write: impl Fn(&mut [O], &[f32]) + Sync,
+        cell: impl Fn(f32) -> O + Sync,
+    ) {
+        self.tiles(a, None, out, |index, sums, out| {
+            // One long loop for the whole tile: that is what becomes wide vectors.
+            let mut cells = [O::default(); ROWS_MAX * PANEL];
+            cells.iter_mut().zip(sums).for_each(|(out, sum)| *out = cell(*sum));
+            self.write(index, &cells, out, <[O]>::copy_from_slice);
+        });
+    }
+
+    /// `start + a B` for the rows of `a`, (M, K): (M, N).
+    pub(crate) fn multiply_onto(&self, a: Rows<'_, C>, start: &[f32], out: &mut [f32]) {
+        self.tiles(a, Some(start), out, |index, sums, out| self.write(index, sums, out, add));
+    }
+
+    /// `write` gets the index of a panel, the sums of some rows of `a B` in its columns, and these
+    /// rows of `out`, which are those of `start` by then, where there is one.
+    fn tiles<O: Copy + Send + Sync>(
+        &self,
+        a: Rows<'_, C>,
+        start: Option<&[O]>,
+        out: &mut [O],
+        write: impl Fn(usize, &[f32], &mut [O]) + Sync,
     ) {
         let rows_max = self.team.rows(a.rows);
         let items = out[..a.rows * self.n].chunks_mut(rows_max * self.n).enumerate();
         self.team.each(items, |(item, out)| {
+            if let Some(start) = start {
+                out.copy_from_slice(&start[item * rows_max * self.n..][..out.len()]);
+            }
             let rows = out.len() / self.n;
             let mut tile = [0.0; ROWS_MAX * PANEL];
             let a = Rows { data: &a.data[item * rows_max * a.stride..], rows, ..a };
             for (index, panel) in self.data.chunks(PANEL * self.k).enumerate() {
                 let sums = RowsMut { data: &mut tile, stride: PANEL };
                 C::panel(self.team.isa, a, panel, sums, false);
-                self.write(index, &tile, out, &write);
+                self.team.isa.wide(
+                    #[inline(always)]
+                    || write(index, &tile[..rows * PANEL], out),
+                );
             }
         });
     }
@@ -115,28 +142,26 @@ impl<'a, C: Cell> Panels<'a, C> {
                         C::panel(self.team.isa, a, b, sums, block > 0);
                     }
                 }
-                self.write(index, &tile, out, &write);
+                self.team.isa.wide(
+                    #[inline(always)]
+                    || self.write(index, &tile, out, &write),
+                );
             }
         });
     }
 
-    /// Hands the sums of panel `index` on, row by row.
-    fn write<O>(
-        &self,
-        index: usize,
-        tile: &[f32],
-        out: &mut [O],
-        write: impl Fn(&mut [O], &[f32]),
-    ) {
+    /// Hands what belongs to panel `index` on, row by row.
+    #[inline(always)]
+    fn write<T, O>(&self, index: usize, tile: &[T], out: &mut [O], write: impl Fn(&mut [O], &[T])) {
         let columns = index * PANEL..self.n.min((index + 1) * PANEL);
-        self.team.isa.wide(
-            #[inline(always)]
-            || {
-                for (out, sums) in out.chunks_mut(self.n).zip(tile.chunks(PANEL)) {
-                    write(&mut out[columns.clone()], sums);
-                }
-            },
-        );
+        for (out, tile) in out.chunks_mut(self.n).zip(tile.as_chunks::<PANEL>().0) {
+            let out = &mut out[columns.clone()];
+            // A whole panel has a length that the compiler knows.
+            match out.first_chunk_mut::<PANEL>() {
+                Some(out) => write(out, tile),
+                None => write(out, &tile[..columns.len()]),
+            }
+        }
     }
 }
 
@@ -183,17 +208,23 @@ pub(crate) fn pack_turned<C: Cell>(x: &[C], k: usize, panel: &mut [C]) {
         panel.fill(C::default());
     }
     for (column, x) in x.chunks(k).enumerate() {
-        let out = panel[column * C::SIDE..].chunks_mut(PANEL * C::SIDE);
-        for (out, x) in out.zip(x.chunks(C::SIDE)) {
-            out[..x.len()].copy_from_slice(x);
+        match C::SIDE {
+            2 => turn::<C, 2>(&mut panel[column * 2..], x),
+            _ => turn::<C, 1>(&mut panel[column..], x),
         }
     }
 }
 
-/// A piece of a row of [`Panels::multiply`] becomes the sums.
-#[inline(always)]
-pub(crate) fn set(out: &mut [f32], sums: &[f32]) {
-    out.iter_mut().zip(sums).for_each(|(out, sum)| *out = *sum);
+/// One row as a column of a panel of which `panel` is the rest.
+fn turn<C: Cell, const SIDE: usize>(panel: &mut [C], x: &[C]) {
+    let (groups, rest) = x.as_chunks::<SIDE>();
+    let mut out = panel.chunks_mut(PANEL * SIDE);
+    for (group, out) in groups.iter().zip(&mut out) {
+        out[..SIDE].copy_from_slice(group);
+    }
+    if let Some(out) = out.next() {
+        out[..rest.len()].copy_from_slice(rest);
+    }
 }
 
 /// The sums are added.
@@ -202,7 +233,7 @@ pub(crate) fn add(out: &mut [f32], sums: &[f32]) {
     out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum);
 }
 
-/// A piece of a row becomes the sums, rounded.
+/// Numbers, rounded.
 #[inline(always)]
 pub(crate) fn round<C: Cell>(out: &mut [C], sums: &[f32]) {
     out.iter_mut().zip(sums).for_each(|(out, sum)| *out = C::round(*sum));

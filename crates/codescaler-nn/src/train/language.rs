@@ -5,7 +5,6 @@ use std::ops::Range;
 use super::Trainer;
 use super::attention::Tree;
 use super::buffers::Buffer;
-use super::gemm::set;
 use super::network::{Batch, Both, Moment};
 use super::pass_at::PassAt;
 use crate::attention::Cell;
@@ -201,7 +200,7 @@ impl<'a, C: Cell> Moment<'a, C> {
             let normed = self.normed(x, &self.layout.norm);
             let a = Rows::new(&normed, targets.len(), c);
             let mut logits = self.memory.numbers(targets.len() * vocab);
-            matrix.forward.multiply(a, &mut logits, set);
+            matrix.forward.multiply(a, &mut logits, |x| x);
             let mut dlogits = self.memory.cells(targets.len() * stride);
             let items = logits.chunks_mut(vocab).zip(dlogits.chunks_mut(stride));
             let items = items.zip(targets.iter().zip(said).enumerate());
@@ -228,7 +227,7 @@ impl<'a, C: Cell> Moment<'a, C> {
             let Some(grads) = grads.as_deref_mut() else { continue };
             let mut dnormed = self.memory.numbers(x.len());
             let a = Rows::new(&dlogits, targets.len(), stride);
-            matrix.backward.multiply(a, &mut dnormed, set);
+            matrix.backward.multiply(a, &mut dnormed, |x| x);
             // Small gradients keep their digits in the products and are scaled here.
             dnormed.iter_mut().for_each(|x| *x *= reading.scale);
             self.norm_backward((x, &self.layout.norm), &dnormed, &mut dx[rows], grads);

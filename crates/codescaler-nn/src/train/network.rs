@@ -3,7 +3,7 @@
 use super::Trainer;
 use super::attention::{Attention, Tree};
 use super::buffers::{Buffer, Memory};
-use super::gemm::{Panels, Team, add, round, rounded, set};
+use super::gemm::{Panels, Team, add, round, rounded};
 use super::layout::{BlockLayout, Layout};
 use crate::attention::Cell;
 use crate::config::DecoderConfig;
@@ -117,8 +117,8 @@ impl<'a, C: Cell> Moment<'a, C> {
             let bias = layout.qkv_bias.clone().map(|bias| &self.values[bias]);
             self.project(&panels.qkv, &normed, bias, &mut qkv);
             let mixed = self.attention(layout).forward(&batch.trees, &qkv);
-            let mut middle = self.copy(&x);
-            self.add_product(&panels.output.forward, &mixed, &mut middle);
+            let mut middle = self.memory.numbers(t * c);
+            self.multiply_onto(&panels.output.forward, &mixed, &x, &mut middle);
             if let Some(bias) = &layout.output_bias {
                 let bias = &self.values[bias.clone()];
                 middle.chunks_mut(c).for_each(|row| add(row, bias));
@@ -126,8 +126,9 @@ impl<'a, C: Cell> Moment<'a, C> {
             let normed = self.normed(&middle, &layout.ffn_norm);
             let mut gate_up = self.memory.cells(t * 2 * ffn);
             self.project(&panels.gate_up, &normed, None, &mut gate_up);
-            let mut after = self.copy(&middle);
-            self.add_product(&panels.down.forward, &self.inner(&gate_up), &mut after);
+            let mut after = self.memory.numbers(t * c);
+            let inner = self.inner(&gate_up);
+            self.multiply_onto(&panels.down.forward, &inner, &middle, &mut after);
             kept.push(Kept { x: std::mem::replace(&mut x, after), middle, qkv, mixed, gate_up });
         }
         Forward { kept, x }
@@ -165,15 +166,15 @@ impl<'a, C: Cell> Moment<'a, C> {
         let inner = self.inner(&kept.gate_up);
         self.add_weight_gradient(&dy, (&inner, ffn), &mut grads[layout.down.clone()], add);
         drop(inner);
-        let mut dinner = self.memory.numbers(kept.gate_up.len() / 2);
-        self.multiply(&panels.down.backward, &dy, &mut dinner, set);
+        let mut dinner = self.memory.cells(kept.gate_up.len() / 2);
+        self.multiply(&panels.down.backward, &dy, &mut dinner, C::round);
         let dgate_up = self.inner_backward(&kept.gate_up, &dinner);
         let normed = self.normed(&kept.middle, &layout.ffn_norm);
         let c = self.config.hidden;
         let grad = &mut grads[layout.gate_up.clone()];
         self.add_weight_gradient(&dgate_up, (&normed, c), grad, add);
         let mut dnormed = self.memory.numbers(dx.len());
-        self.multiply(&panels.gate_up.backward, &dgate_up, &mut dnormed, set);
+        self.multiply(&panels.gate_up.backward, &dgate_up, &mut dnormed, |x| x);
         self.norm_backward((&kept.middle, &layout.ffn_norm), &dnormed, dx, grads);
     }
 
@@ -194,7 +195,7 @@ impl<'a, C: Cell> Moment<'a, C> {
         let grad = &mut grads[layout.output.clone()];
         self.add_weight_gradient(&dy, (&kept.mixed, q), grad, add);
         let mut dmixed = self.memory.cells(kept.mixed.len());
-        self.multiply(&panels.output.backward, &dy, &mut dmixed, round);
+        self.multiply(&panels.output.backward, &dy, &mut dmixed, C::round);
         let mut dnorms =
             layout.qk_norms.as_ref().map(|_| [(); 2].map(|()| vec![0.0; self.config.head_dim]));
         let sums = dnorms.as_mut().map(|[q, k]| [&mut q[..], &mut k[..]]);
@@ -211,7 +212,7 @@ impl<'a, C: Cell> Moment<'a, C> {
         let normed = self.normed(&kept.x, &layout.attention_norm);
         self.add_weight_gradient(&dqkv, (&normed, c), &mut grads[layout.qkv.clone()], add);
         let mut dnormed = self.memory.numbers(dx.len());
-        self.multiply(&panels.qkv.backward, &dqkv, &mut dnormed, set);
+        self.multiply(&panels.qkv.backward, &dqkv, &mut dnormed, |x| x);
         self.norm_backward((&kept.x, &layout.attention_norm), &dnormed, dx, grads);
     }
 
@@ -309,7 +310,7 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// The gradient by `gate_up`, given that of [`Moment::inner`].
-    fn inner_backward(&self, gate_up: &[C], dinner: &[f32]) -> Buffer<'a, C> {
+    fn inner_backward(&self, gate_up: &[C], dinner: &[C]) -> Buffer<'a, C> {
         let ffn = self.config.ffn;
         let mut out = self.memory.cells(gate_up.len());
         let rows = self.team.rows(dinner.len() / ffn);
@@ -320,15 +321,11 @@ impl<'a, C: Cell> Moment<'a, C> {
                 || {
                     let rows = out.chunks_mut(2 * ffn).zip(gate_up.chunks(2 * ffn));
                     for ((out, gate_up), dy) in rows.zip(dinner.chunks(ffn)) {
-                        let (gate, up) = gate_up.split_at(ffn);
-                        let (dgate, dup) = out.split_at_mut(ffn);
-                        for (index, dy) in dy.iter().enumerate() {
-                            let (gate, up) = (gate[index].widen(), up[index].widen());
-                            let (g, u) = match self.team.isa.fuses() {
-                                true => swiglu_backward::<true>(gate, up, *dy),
-                                false => swiglu_backward::<false>(gate, up, *dy),
-                            };
-                            (dgate[index], dup[index]) = (C::round(g), C::round(u));
+                        let inputs = gate_up.split_at(ffn);
+                        let outputs = out.split_at_mut(ffn);
+                        match self.team.isa.fuses() {
+                            true => inner_backward::<C, true>(inputs, dy, outputs),
+                            false => inner_backward::<C, false>(inputs, dy, outputs),
                         }
                     }
                 },
@@ -340,28 +337,28 @@ impl<'a, C: Cell> Moment<'a, C> {
     /// `x W^T + bias`, rounded.
     fn project(&self, w: &Both<'_, C>, x: &[C], bias: Option<&[f32]>, out: &mut [C]) {
         match bias {
-            None => self.multiply(&w.forward, x, out, round),
+            None => self.multiply(&w.forward, x, out, C::round),
             Some(bias) => {
                 let mut sums = self.memory.numbers(out.len());
-                self.multiply(&w.forward, x, &mut sums, set);
+                self.multiply(&w.forward, x, &mut sums, |x| x);
                 sums.chunks_mut(bias.len()).for_each(|row| add(row, bias));
                 out.copy_from_slice(&rounded(self.team, self.memory, &sums));
             }
         }
     }
 
-    fn add_product(&self, w: &Panels<'_, C>, x: &[C], out: &mut [f32]) {
-        self.multiply(w, x, out, add);
-    }
-
-    fn multiply<O: Send>(
+    fn multiply<O: Copy + Default + Send + Sync>(
         &self,
         w: &Panels<'_, C>,
         x: &[C],
         out: &mut [O],
-        write: impl Fn(&mut [O], &[f32]) + Sync,
+        cell: impl Fn(f32) -> O + Sync,
     ) {
-        w.multiply(Rows::new(x, x.len() / w.k, w.k), out, write);
+        w.multiply(Rows::new(x, x.len() / w.k, w.k), out, cell);
+    }
+
+    fn multiply_onto(&self, w: &Panels<'_, C>, x: &[C], start: &[f32], out: &mut [f32]) {
+        w.multiply_onto(Rows::new(x, x.len() / w.k, w.k), start, out);
     }
 
     /// The products `dy^T x`, (N, K), of `dy`, (T, N or more), and `x`, (T, K): `write` adds them to a piece
@@ -378,10 +375,18 @@ impl<'a, C: Cell> Moment<'a, C> {
         let x = Panels::of(self.team, self.memory, (x, columns), columns);
         x.multiply_turned(&dy, grad, write);
     }
+}
 
-    fn copy(&self, x: &[f32]) -> Buffer<'a, f32> {
-        let mut out = self.memory.numbers(x.len());
-        out.copy_from_slice(x);
-        out
+/// One row of [`Moment::inner_backward`].
+#[inline(always)]
+fn inner_backward<C: Cell, const FUSED: bool>(
+    (gate, up): (&[C], &[C]),
+    dy: &[C],
+    (dgate, dup): (&mut [C], &mut [C]),
+) {
+    let inputs = gate.iter().zip(up).zip(dy);
+    for (((gate, up), dy), (dgate, dup)) in inputs.zip(dgate.iter_mut().zip(dup)) {
+        let (g, u) = swiglu_backward::<FUSED>(gate.widen(), up.widen(), dy.widen());
+        (*dgate, *dup) = (C::round(g), C::round(u));
     }
 }
