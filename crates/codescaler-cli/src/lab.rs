@@ -2,6 +2,7 @@
 
 mod claims;
 mod family;
+mod findings;
 mod run;
 mod search;
 

@@ -2,20 +2,16 @@
 
 use std::{collections::BTreeMap, path::Path};
 
-use codescaler::{
-    candidate::Label,
-    metric::Interval,
-    seed::{Rng, derive},
-};
-use codescaler_report::{
-    Axis, Block, Cell, Look, Plot, Point, Report, Scale, Section, Series, Table, render,
-};
+use codescaler_report::{Look, Plot, Point, Series};
 use serde_json::{Value as Json, json};
 
-use super::run::Arm;
+use super::{
+    findings::{crossed, mean, of_labels, page, plot},
+    run::Arm,
+};
 use crate::{
     failure::Failure,
-    files::{read_all, write_whole},
+    files::write_whole,
     table::{percent, table},
     terminal::Terminal,
     workshop::{read_json, read_lines},
@@ -138,24 +134,13 @@ pub(super) fn report(
     for (name, plot) in &plots {
         write_whole(&out.join(format!("{name}.svg")), plot.svg().as_bytes())?;
     }
-    let page = page(shown, plots.into_iter().map(|(_, plot)| plot).collect(), seeds);
+    let title = "Reinforcement learning without running code, in miniature";
+    let plots = plots.into_iter().map(|(_, plot)| plot).collect();
+    let words = vec![format!("{seeds} seeds. Bands: the range of the seeds.")];
+    let page = page(title, &HEAD, shown, plots, words);
     write_whole(&out.join("report.html"), page.as_bytes())?;
     terminal.print(&format!("page and pictures written to {}", out.display()));
     Ok(Json::Array(rows))
-}
-
-/// Every problem's share of right programs, and the share of problems with one.
-pub(super) fn of_labels(path: &Path) -> Result<(Vec<f64>, f64), Failure> {
-    let labels: Vec<Label> = read_all(path)?;
-    let mut counts: BTreeMap<&str, (f64, f64)> = BTreeMap::new();
-    for label in &labels {
-        let (n, right) = counts.entry(&label.problem).or_default();
-        *n += 1.0;
-        *right += f64::from(u8::from(label.passed));
-    }
-    let right = counts.values().map(|(n, right)| right / n).collect();
-    let covered = counts.values().map(|(_, right)| f64::from(u8::from(*right > 0.0)));
-    Ok((right, mean(covered)))
 }
 
 impl Trained {
@@ -245,40 +230,6 @@ fn row(
     row
 }
 
-/// How often seeds and problems are drawn again.
-const RESAMPLES: usize = 2_000;
-
-/// The mean over seeds and problems, or its difference to another's, with a 95 % interval: seeds of
-/// each side and problems, which both sides share, are drawn again together (a bootstrap of two
-/// crossed factors; Owen 2007, arXiv:0712.1111, shows that it errs to the wide side).
-pub(super) fn crossed(values: &[Vec<f64>], others: Option<&[Vec<f64>]>) -> Interval {
-    let problems = values.first().map_or(0, Vec::len);
-    let of = |side: &[Vec<f64>], seeds: &[usize], drawn: &[usize]| {
-        mean(seeds.iter().flat_map(|seed| drawn.iter().map(|problem| side[*seed][*problem])))
-    };
-    let all = |side: &[Vec<f64>]| mean(side.iter().flatten().copied());
-    let found = all(values) - others.map_or(0.0, all);
-    let mut rng = Rng::new(derive(0, &["crossed"]));
-    let mut draw =
-        |n: usize| -> Vec<usize> { (0..n).map(|_| rng.below(n as u64) as usize).collect() };
-    let mut redrawn: Vec<f64> = (0..RESAMPLES)
-        .map(|_| {
-            let drawn = draw(problems);
-            let own = of(values, &draw(values.len()), &drawn);
-            own - others.map_or(0.0, |others| of(others, &draw(others.len()), &drawn))
-        })
-        .collect();
-    redrawn.sort_by(f64::total_cmp);
-    let quantile = |share: usize| redrawn[(redrawn.len() - 1) * share / 1000];
-    Interval { mean: found, low: quantile(25), high: quantile(975) }
-}
-
-/// The mean; 0 of nothing.
-pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
-    let (sum, n) = values.fold((0.0, 0.0), |(sum, n), x| (sum + x, n + 1.0));
-    if n > 0.0 { sum / n } else { 0.0 }
-}
-
 fn numbers(values: &Json) -> Vec<f64> {
     values.as_array().into_iter().flatten().filter_map(Json::as_f64).collect()
 }
@@ -346,18 +297,10 @@ fn plots(trained: &[Trained], base: f64) -> Vec<(&'static str, Plot)> {
             &["reward-model", "uncentred", "unshaped", "unextracted", "aligned-only"],
         ),
     ];
-    let axis = |name: &str| Axis { name: name.to_owned(), scale: Scale::Linear, range: None };
-    let plot = |title: &str, arms: &[&str], y: &str, of: &dyn Fn(&Measured) -> Option<f64>| Plot {
-        title: title.to_owned(),
-        x: axis("steps"),
-        y: axis(y),
-        series: trained
-            .iter()
-            .filter(|trained| arms.contains(&trained.arm.name))
-            .map(|trained| trained.series(of))
-            .filter(|series| !series.points.is_empty())
-            .collect(),
-        has_diagonal: false,
+    let plot = |title: &str, arms: &[&str], y: &str, of: &dyn Fn(&Measured) -> Option<f64>| {
+        let chosen = trained.iter().filter(|trained| arms.contains(&trained.arm.name));
+        let series = chosen.map(|trained| trained.series(of));
+        plot(title, ("steps", y), series.filter(|series| !series.points.is_empty()).collect())
     };
     let mut plots: Vec<(&str, Plot)> = claims
         .iter()
@@ -371,35 +314,4 @@ fn plots(trained: &[Trained], base: f64) -> Vec<(&'static str, Plot)> {
     plots.push(("claim-hacking", plot(title, &arms, "reward", &|measured| measured.reward)));
     plots.retain(|(_, plot)| !plot.series.is_empty());
     plots
-}
-
-fn page(rows: Vec<Vec<String>>, plots: Vec<Plot>, seeds: u64) -> String {
-    let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
-    let table = Table {
-        caption: format!(
-            "Held-out problems, {seeds} seeds; 95 % intervals over seeds and problems together"
-        ),
-        head: HEAD.map(str::to_owned).to_vec(),
-        rows: rows.into_iter().map(cells).collect(),
-    };
-    let mut blocks = vec![Block::Table(table)];
-    blocks.extend(plots.into_iter().map(Block::Plot));
-    blocks.push(Block::Words("Bands: the range of the seeds.".to_owned()));
-    let title = "Reinforcement learning without running code, in miniature".to_owned();
-    let section = Section { id: "claims", title: "Claims".to_owned(), blocks };
-    render(&Report { title, sections: vec![section], ..Report::default() })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn intervals_hold_the_mean_and_shrink_to_points() {
-        let one = [vec![0.5, 1.0, 0.0, 0.25], vec![0.75, 1.0, 0.25, 0.25]];
-        let Interval { mean, low, high } = crossed(&one, None);
-        assert!((mean - 0.5).abs() < 1e-12 && low < mean && mean < high, "{low} {mean} {high}");
-        let Interval { mean, low, high } = crossed(&one[..1], Some(&one[..1]));
-        assert_eq!((mean, low, high), (0.0, 0.0, 0.0));
-    }
 }

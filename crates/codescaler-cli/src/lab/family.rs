@@ -1,16 +1,14 @@
 //! `codescaler lab family`: what other ways to train, and to choose what is trained on, are worth on
 //! the laboratory's policies.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 use codescaler::metric::Interval;
-use codescaler_report::{
-    Axis, Block, Cell, Look, Plot, Point, Report, Scale, Section, Series, Table, render,
-};
+use codescaler_report::Plot;
 use serde_json::{Value as Json, json};
 
-use super::claims::{crossed, mean, of_labels};
+use super::findings::{crossed, lines, mean, of_labels, page, plot, shown_interval, shown_seeds};
 use crate::{
     failure::{Failure, Outcome},
     files::write_whole,
@@ -70,10 +68,10 @@ const REINFORCE: &str = "train rl --reward execution --problems @tested/problems
                          --completion-tokens-max 160 --steps STEPS";
 
 /// Tokens of thinking at which policies are measured; the last is more than any plan has.
-const BUDGETS: [usize; 5] = [0, 2, 4, 8, 32];
+const BUDGETS: [usize; 5] = [0, 4, 8, 12, 32];
 
 /// Every way, in the order of the table. `LEARN` and `REINFORCE` stand for the constants.
-const WAYS: [Way; 13] = [
+const WAYS: [Way; 15] = [
     Way::policy("policy", "the policy that errs on purpose", false),
     Way::answers("supervised", "policy", "four answers to each problem", "LEARN --data @tested"),
     Way::answers(
@@ -93,16 +91,23 @@ const WAYS: [Way; 13] = [
         ..Way::answers(
             "edits",
             "concise",
-            "the same programs, edit by edit",
+            "the same programs, each as four sequences of edits",
             "LEARN --data @family/data/edits",
         )
     },
     Way::answers("execution", "policy", "tests", "REINFORCE --policy @policy"),
+    Way::policy("family/improver", "a policy that learnt to correct its programs", false),
+    Way::answers(
+        "improver-execution",
+        "family/improver",
+        "tests, from that policy",
+        "REINFORCE --policy @family/improver",
+    ),
     Way::answers(
         "evoscale",
-        "execution",
-        "tests, and four more programs with the best two in sight",
-        "REINFORCE --policy @policy --improvements 4 --prompts-from @family/prompts",
+        "improver-execution",
+        "the same, and four more programs with the best one in sight",
+        "REINFORCE --policy @family/improver --improvements 4 --parents 1 --prompts-from @family/prompts",
     ),
     Way::answers(
         "coder",
@@ -121,14 +126,14 @@ const WAYS: [Way; 13] = [
     Way::thinking(
         "anytime",
         "outcome",
-        "tests, of two answers at each budget",
-        "--budgets 0,2,4,8,32 --group 4 --prompts 12 --answers 2 --estimator dr-grpo",
+        "tests, of four answers at each budget",
+        "--budgets 0,4,8,12,32 --group 4 --prompts 8 --estimator dr-grpo",
     ),
     Way::thinking(
         "progress",
         "outcome",
         "the same, a part of the plan counts what it still brings",
-        "--budgets 0,2,4,8,32 --group 4 --prompts 12 --answers 2 --estimator dr-grpo --credit progress",
+        "--budgets 0,4,8,12,32 --group 4 --prompts 8 --estimator dr-grpo --credit progress",
     ),
 ];
 
@@ -243,7 +248,10 @@ impl Family<'_> {
         let improve = include_str!("prompts/improve.txt");
         let plan = json!({"verb": "lab family", "steps": self.options.steps, "improve": improve});
         self.workshop.plan("family/plan.json", &plan)?;
-        write_whole(&prompts.join("improve.txt"), improve.as_bytes())?;
+        // What it is asked in training is asked in the lessons before.
+        for name in ["improve.txt", "debug.txt"] {
+            write_whole(&prompts.join(name), improve.as_bytes())?;
+        }
         const OF_SAMPLES: &str =
             "--problems @tested/problems.jsonl --candidates @sampled/candidates.jsonl";
         let ways = self.ways();
@@ -258,14 +266,33 @@ impl Family<'_> {
             self.workshop.command(
                 "family/data/edits/candidates.jsonl",
                 "curate edits --problems @tested/problems.jsonl --candidates \
-                 @family/data/concise/candidates.jsonl --labels @sampled/labels.jsonl --per-program 1 \
+                 @family/data/concise/candidates.jsonl --labels @sampled/labels.jsonl --per-program 4 \
                  --out @family/data/edits",
             )?;
+        }
+        if is_asked("family/improver") {
+            self.improver()?;
         }
         if is_asked("family/thinker") {
             self.thinker()?;
         }
         Ok(())
+    }
+
+    /// The policy of the `lab run`, on corrections of its own programs too.
+    fn improver(&self) -> Result<(), Failure> {
+        self.workshop.command(
+            "family/data/improvements.jsonl",
+            "curate repairs --problems @tested/problems.jsonl --candidates @sampled/candidates.jsonl \
+             --prompts @family/prompts --out @family/data/improvements.jsonl",
+        )?;
+        self.workshop.command(
+            "family/improver/model.safetensors",
+            &format!(
+                "{LEARN} --data @tested --conversations @family/data/improvements.jsonl --out \
+                 @family/improver"
+            ),
+        )
     }
 
     /// The policy of the `lab run` once more, on answers that plan first.
@@ -336,11 +363,12 @@ impl Family<'_> {
         let summary = json!({"seeds": self.options.seeds, "rows": rows, "on_the_way": lines});
         let out = self.workshop.path("family");
         write_whole(&out.join("results.json"), format!("{summary:#}\n").as_bytes())?;
-        let plot = plot(measured);
+        let plot = drawn(measured);
         if !plot.series.is_empty() {
             write_whole(&out.join("claim-thinking.svg"), plot.svg().as_bytes())?;
         }
-        let page = page(shown, plot, lines);
+        let title = "Further ways to train, in miniature";
+        let page = page(title, &HEAD, shown, vec![plot], lines);
         write_whole(&out.join("report.html"), page.as_bytes())?;
         terminal.print(&format!("page and picture written to {}", out.display()));
         Ok(Outcome::done(json!({"verb": "lab family", "lab": self.options.lab, "rows": rows})))
@@ -407,59 +435,25 @@ impl Measured {
     }
 
     fn shown(&self, all: &[Measured]) -> Vec<String> {
-        let interval = |Interval { mean, low, high }: Interval| {
-            format!("{} [{}, {}]", percent(mean), percent(low), percent(high))
-        };
         let difference = self.difference(all);
         vec![
             self.way.name.to_owned(),
             self.budget.map_or_else(String::new, |n| n.to_string()),
-            interval(self.pass()),
+            shown_interval(self.pass()),
             percent(self.covered),
-            difference
-                .map_or_else(String::new, |(name, own)| format!("{} to {name}", interval(own))),
-            self.by_seed().into_iter().map(percent).collect::<Vec<_>>().join(" "),
+            difference.map_or_else(String::new, |(name, own)| {
+                format!("{} to {name}", shown_interval(own))
+            }),
+            shown_seeds(&self.right),
         ]
     }
 }
 
 /// pass@1 by the budget of thinking, a line for each way.
-fn plot(measured: &[Measured]) -> Plot {
-    let mut series: BTreeMap<&str, Series> = BTreeMap::new();
-    for own in measured {
-        let Some(budget) = own.budget else { continue };
-        let Interval { mean, low, high } = own.pass();
-        let label = String::new();
-        let point = Point { x: budget as f64, y: mean, spread: Some((low, high)), label };
-        let name = own.way.name;
-        let blank = Series { name: name.to_owned(), look: Look::Line, points: Vec::new() };
-        series.entry(name).or_insert(blank).points.push(point);
-    }
-    let axis = |name: &str| Axis { name: name.to_owned(), scale: Scale::Linear, range: None };
-    Plot {
-        title: "Held-out pass@1 by the tokens that a plan may have".to_owned(),
-        x: axis("tokens of thinking"),
-        y: axis("pass@1"),
-        series: series.into_values().collect(),
-        has_diagonal: false,
-    }
-}
-
-fn page(rows: Vec<Vec<String>>, plot: Plot, lines: Vec<String>) -> String {
-    let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
-    let table = Table {
-        caption: "Held-out problems; 95 % intervals over seeds and problems together".to_owned(),
-        head: HEAD.map(str::to_owned).to_vec(),
-        rows: rows.into_iter().map(cells).collect(),
-    };
-    let mut blocks = vec![Block::Table(table)];
-    if !plot.series.is_empty() {
-        blocks.push(Block::Plot(plot));
-    }
-    blocks.extend(lines.into_iter().map(Block::Words));
-    let title = "Further ways to train, in miniature".to_owned();
-    let section = Section { id: "family", title: "Family".to_owned(), blocks };
-    render(&Report { title, sections: vec![section], ..Report::default() })
+fn drawn(measured: &[Measured]) -> Plot {
+    let point = |own: &Measured| Some((own.way.name, own.budget? as f64, own.pass()));
+    let title = "Held-out pass@1 by the tokens that a plan may have";
+    plot(title, ("tokens of thinking", "pass@1"), lines(measured.iter().filter_map(point)))
 }
 
 #[cfg(test)]

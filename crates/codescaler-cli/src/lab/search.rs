@@ -12,13 +12,11 @@ use std::{
 
 use clap::Args;
 use codescaler::{execution::Execution, metric::Interval, selection::Selection};
-use codescaler_report::{
-    Axis, Block, Cell, Look, Plot, Point, Report, Scale, Section, Series, Table, render,
-};
+use codescaler_report::Plot;
 use serde_json::{Value as Json, json};
 
 use self::ways::{Bound, PROMPTS, SAMPLES, WAYS, Way};
-use super::claims::{crossed, mean};
+use super::findings::{crossed, lines, mean, page, plot, shown_interval, shown_seeds};
 use crate::{
     failure::{Failure, Outcome},
     files::{read_all, write_whole},
@@ -249,13 +247,13 @@ impl Search<'_> {
         let shown: Vec<Vec<String>> = rows.iter().map(Row::shown).collect();
         terminal.print(&table(&HEAD, &shown));
         let comparisons = comparisons(&rows);
-        let (mut judges, mut lines) = (BTreeMap::new(), comparisons.clone());
+        let (mut judges, mut words) = (BTreeMap::new(), comparisons.clone());
         for &shape in &self.options.shapes {
             let (found, told) = self.judged(shape)?;
             judges.insert(shape.to_string(), found);
-            lines.push(told);
+            words.push(told);
         }
-        for line in &lines {
+        for line in &words {
             terminal.print(line);
         }
         let found: Vec<Json> = rows.iter().map(Row::json).collect();
@@ -265,9 +263,10 @@ impl Search<'_> {
         });
         let results = self.workshop.path("search/results.json");
         write_whole(&results, format!("{summary:#}\n").as_bytes())?;
-        let plot = plot(&rows);
+        let plot = drawn(&rows);
         write_whole(&self.workshop.path("search/claim-search.svg"), plot.svg().as_bytes())?;
-        let page = page(shown, plot, lines);
+        let title = "Searching at test time, in miniature";
+        let page = page(title, &HEAD, shown, vec![plot], words);
         write_whole(&self.workshop.path("search/report.html"), page.as_bytes())?;
         terminal.print(&format!(
             "page and picture written to {}",
@@ -415,16 +414,11 @@ impl Row {
     }
 
     fn shown(&self) -> Vec<String> {
-        let Interval { mean: found, low, high } = self.accuracy();
         vec![
             format!("{} ({:.2} M)", self.shape, self.parameters as f64 / 1e6),
             self.name.to_owned(),
-            format!("{} [{}, {}]", percent(found), percent(low), percent(high)),
-            self.right
-                .iter()
-                .map(|of| percent(mean(of.iter().copied())))
-                .collect::<Vec<_>>()
-                .join(" "),
+            shown_interval(self.accuracy()),
+            shown_seeds(&self.right),
             format!("{:.1}", self.cost(0)),
             format!("{:.0}", self.cost(1)),
             format!("{:.1}", self.cost(2)),
@@ -462,33 +456,16 @@ fn comparisons(rows: &[Row]) -> Vec<String> {
     };
     let line = |(with, without): ((Shape, &str), (Shape, &str))| {
         let (one, other) = (find(with)?, find(without)?);
-        let Interval { mean, low, high } = crossed(&one.right, Some(&other.right));
-        let (mean, low, high) = (percent(mean), percent(low), percent(high));
+        let difference = shown_interval(crossed(&one.right, Some(&other.right)));
         let ((a, with), (b, without)) = (with, without);
-        Some(format!("{a} {with} less {b} {without}: {mean} [{low}, {high}]"))
+        Some(format!("{a} {with} less {b} {without}: {difference}"))
     };
     pairs.into_iter().filter_map(line).collect()
 }
 
 /// Accuracy by the policy's size, a line for each way.
-fn plot(rows: &[Row]) -> Plot {
-    let mut series: Vec<Series> = Vec::new();
-    for row in rows {
-        let Interval { mean, low, high } = row.accuracy();
-        let x = row.parameters as f64 / 1e6;
-        let point = Point { x, y: mean, spread: Some((low, high)), label: String::new() };
-        match series.iter_mut().find(|series| series.name == row.name) {
-            Some(series) => series.points.push(point),
-            None => {
-                let (name, points) = (row.name.to_owned(), vec![point]);
-                series.push(Series { name, look: Look::Line, points });
-            }
-        }
-    }
-    for series in &mut series {
-        series.points.sort_by(|a, b| a.x.total_cmp(&b.x));
-    }
-    let drawn = [
+fn drawn(rows: &[Row]) -> Plot {
+    const DRAWN: [&str; 7] = [
         "zero-shot",
         "visible-tests",
         "self-debug",
@@ -497,27 +474,9 @@ fn plot(rows: &[Row]) -> Plot {
         "sstar-judged",
         "oracle",
     ];
-    series.retain(|series| drawn.contains(&series.name.as_str()));
-    let axis = |name: &str| Axis { name: name.to_owned(), scale: Scale::Linear, range: None };
-    Plot {
-        title: "Held-out problems solved, by the policy's size and the search".to_owned(),
-        x: axis("million parameters"),
-        y: axis("right"),
-        series,
-        has_diagonal: false,
-    }
-}
-
-fn page(rows: Vec<Vec<String>>, plot: Plot, lines: Vec<String>) -> String {
-    let cells = |row: Vec<String>| row.into_iter().map(Cell::Text).collect();
-    let table = Table {
-        caption: "Held-out problems; 95 % intervals over seeds and problems together".to_owned(),
-        head: HEAD.map(str::to_owned).to_vec(),
-        rows: rows.into_iter().map(cells).collect(),
-    };
-    let mut blocks = vec![Block::Table(table), Block::Plot(plot)];
-    blocks.extend(lines.into_iter().map(Block::Words));
-    let title = "Searching at test time, in miniature".to_owned();
-    let section = Section { id: "search", title: "Search".to_owned(), blocks };
-    render(&Report { title, sections: vec![section], ..Report::default() })
+    let mut rows: Vec<&Row> = rows.iter().filter(|row| DRAWN.contains(&row.name)).collect();
+    rows.sort_by_key(|row| row.parameters);
+    let points = rows.iter().map(|row| (row.name, row.parameters as f64 / 1e6, row.accuracy()));
+    let title = "Held-out problems solved, by the policy's size and the search";
+    plot(title, ("million parameters", "right"), lines(points))
 }
