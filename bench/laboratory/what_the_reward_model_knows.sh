@@ -25,6 +25,6 @@ for seed in $SEEDS; do
     done
     known "refreshed-$seed" "$lab/rl/refreshed-$seed-3"
 done
-for file in base execution-* reward-model-? reward-model-more-? refreshed-* aligned-only-*; do
-    case $file in *.txt) echo "${file%.txt} $(grep -m1 "^${file%.txt}.scores " "$file")" ;; esac
+for file in *.txt; do
+    grep -m1 "^${file%.txt}.scores " "$file"
 done

@@ -46,7 +46,7 @@ arm() { # name, base, part of the problems, options of `curate pairs`
         --out "arms/$name/pairs.jsonl" "$@"
     learn "$name" "$base" "$name"
 }
-learn() { # name, base, arm whose pairs it learns, options of `train reward`
+learn() { # name, base, arm whose pairs are learnt, options of `train reward`
     local name=$1
     [ -e "arms/$name/reward-model/model.safetensors" ] || "$CODESCALER" train reward --base "$2" \
         --problems lcb/problems.jsonl --preferences "arms/$3/pairs.jsonl" --rate 6e-4 \
@@ -62,7 +62,6 @@ judge() { # name of the arm, name of the file, candidates, options of `score`
 }
 
 policy policy-128x4 128 4
-policy policy-128x2 128 2
 part all 1
 part half 2
 part quarter 4
@@ -72,17 +71,15 @@ arm balanced policy-128x4 all     --pairs-max 9000 --per-program 16
 arm quarter  policy-128x4 quarter --sources any --pairs-max 9000 --per-program 16
 arm half     policy-128x4 half    --sources any --pairs-max 9000
 arm rewrites policy-128x4 all     --sources any --pairs-max 6900 --augment all --augment-share 0.3
-# The pairs of `whole` once more: a smaller decoder, other objectives, the verdict at the end alone.
-learn smaller policy-128x2 whole
-learn points  policy-128x4 whole --objective points
-learn list    policy-128x4 whole --objective list --group 8
-learn margin  policy-128x4 whole --margin 1
-learn at-end  policy-128x4 whole --every-token 0
+# The pairs of `whole` once more, by other objectives.
+learn points policy-128x4 whole --objective points
+learn list   policy-128x4 whole --objective list --group 8
+learn margin policy-128x4 whole --margin 1
 
 # What reading the problem is worth, to the whole recipe.
 judge whole hidden lcb_val/judged/candidates.jsonl --hide-problem
 
-names=(whole aligned balanced quarter half rewrites smaller points list margin at-end)
+names=(whole aligned balanced quarter half rewrites points list margin)
 of() { for name in "${names[@]}"; do echo --scores "arms/$name/$1.jsonl"; done; }
 "$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/judged/candidates.jsonl \
     --skip-empty $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json

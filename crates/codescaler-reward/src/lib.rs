@@ -88,8 +88,9 @@ impl Scorer {
                 Ok(Scorer::Linear(Linear::in_the_box()?))
             }
             Source::Path(path) => {
+                let linear = Linear::open(path)?;
                 options.expect_none()?;
-                Ok(Scorer::Linear(Linear::open(path)?))
+                Ok(Scorer::Linear(linear))
             }
         }
     }

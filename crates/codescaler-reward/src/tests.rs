@@ -121,7 +121,10 @@ fn what_does_not_open() {
         expect!["too_long is for decoders, but the linear reward model scores here"],
     );
     let none = DecoderOptions::default();
-    check(Source::Path(Path::new("none")), &none, expect!["cannot open none"]);
+    // That there is nothing is said first, whatever it would have been.
+    for options in [&none, &options] {
+        check(Source::Path(Path::new("none")), options, expect!["cannot open none"]);
+    }
     check(Source::Path(Path::new("src")), &none, expect!["src is no usable reward model"]);
     check(
         Source::Path(Path::new("Cargo.toml")),
