@@ -217,7 +217,9 @@ fn an_alarm_refreshes_the_reward_model() {
             "--held-out problems.jsonl --held-out-samples 2",
             "--held-out many.jsonl --held-out-samples 8",
         )
-        .replace("--prompts 2", "--prompts 3")
+        // Small steps, so that the reward rises whatever the last digits are.
+        .replace("--prompts 2 --group 8", "--prompts 3 --group 8")
+        .replace("--rate 1e-3", "--rate 3e-4")
         + " --reward-model rm --steps 12 --held-out-every 4 --on-alarm refresh --refreshes-max 1 \
            --refresh-samples 16 --refresh-epochs 12 --refresh-rate 3e-3 --allow-weak-isolation";
     run(&folder, &command);
