@@ -1,4 +1,5 @@
 use std::sync::Mutex;
+use std::thread;
 
 /// Calls `work` for every item, on as many threads as there are `scratches`, the calling one
 /// included. Items are handed out in order; which thread gets which is left to chance, so a
@@ -17,11 +18,9 @@ pub(crate) fn for_each<S: Send, T: Send>(
         }
     };
     let Some((own, others)) = scratches[..threads].split_first_mut() else { return };
-    // Rayon's threads are there already: a new one costs as much as a small product.
-    let run = &run;
-    rayon::in_place_scope(|scope| {
+    thread::scope(|scope| {
         for scratch in others {
-            scope.spawn(move |_| run(scratch));
+            scope.spawn(|| run(scratch));
         }
         run(own);
     });
