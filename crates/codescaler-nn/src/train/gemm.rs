@@ -79,17 +79,29 @@ impl<'a, C: Cell> Panels<'a, C> {
         out: &mut [O],
         cell: impl Fn(f32) -> O + Sync,
     ) {
-        self.tiles(a, None, out, |index, sums, out| {
-            // One long loop for the whole tile: that is what becomes wide vectors.
-            let mut cells = [O::default(); ROWS_MAX * PANEL];
-            cells.iter_mut().zip(sums).for_each(|(out, sum)| *out = cell(*sum));
-            self.write(index, &cells, out, <[O]>::copy_from_slice);
-        });
+        self.tiles(
+            a,
+            None,
+            out,
+            #[inline(always)]
+            |index, sums, out| {
+                // One long loop for the whole tile: that is what becomes wide vectors.
+                let mut cells = [O::default(); ROWS_MAX * PANEL];
+                cells.iter_mut().zip(sums).for_each(|(out, sum)| *out = cell(*sum));
+                self.write(index, &cells, out, <[O]>::copy_from_slice);
+            },
+        );
     }
 
     /// `start + a B` for the rows of `a`, (M, K): (M, N).
     pub(crate) fn multiply_onto(&self, a: Rows<'_, C>, start: &[f32], out: &mut [f32]) {
-        self.tiles(a, Some(start), out, |index, sums, out| self.write(index, sums, out, add));
+        self.tiles(
+            a,
+            Some(start),
+            out,
+            #[inline(always)]
+            |index, sums, out| self.write(index, sums, out, add),
+        );
     }
 
     /// `write` gets the index of a panel, the sums of some rows of `a B` in its columns, and these
