@@ -98,7 +98,7 @@ impl Decoder {
             return C::keep(vec![Vec::new(); self.config.layers]);
         }
         let mut kept = Vec::new();
-        self.hidden::<C>(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
+        self.last_hidden::<C>(None, &[tokens], |blocks| kept.push(blocks.to_vec()));
         C::keep(kept)
     }
 
@@ -106,15 +106,15 @@ impl Decoder {
     /// only what follows it. No sequence may be empty, no token beyond the vocabulary.
     pub(crate) fn forward(&self, prefix: Option<&Prefix>, sequences: &[&[u32]]) -> Vec<Vec<f32>> {
         let x = match self.precision {
-            Precision::F32 => self.hidden::<f32>(prefix, sequences, |_| ()),
-            Precision::Bf16 | Precision::Int8 => self.hidden::<u16>(prefix, sequences, |_| ()),
+            Precision::F32 => self.last_hidden::<f32>(prefix, sequences, |_| ()),
+            Precision::Bf16 | Precision::Int8 => self.last_hidden::<u16>(prefix, sequences, |_| ()),
         };
-        let mut end = 0;
-        let last = sequences.iter().map(|tokens| {
-            end += tokens.len();
-            &x[(end - 1) * self.config.hidden..end * self.config.hidden]
-        });
-        last.map(|x| self.apply_head(x)).collect()
+        x.chunks(self.config.hidden).map(|x| self.apply_head(x)).collect()
+    }
+
+    /// Rows of one work item, of so many.
+    fn rows_of_item(&self, rows: usize) -> usize {
+        rows.div_ceil(self.threads.get()).next_multiple_of(ROWS_STEP).min(ROWS_MAX)
     }
 
     fn shape(&self) -> Shape {
@@ -140,9 +140,9 @@ impl Decoder {
         self.weights.again(EMBEDDING)
     }
 
-    /// The residual stream after the last block, (T, C) for all sequences' rows one after the
-    /// other. `keep` sees each layer's own keys and values.
-    fn hidden<C: Cell>(
+    /// The residual stream after the last block at the last token of each sequence, (N, C): the
+    /// last block computes no other. `keep` sees each layer's own keys and values.
+    fn last_hidden<C: Cell>(
         &self,
         prefix: Option<&Prefix>,
         sequences: &[&[u32]],
@@ -166,6 +166,9 @@ impl Decoder {
             pass.project(block, &x);
             pass.pack_keys(layer);
             keep(&pass.keys);
+            if layer + 1 == self.network.blocks.len() {
+                x = pass.narrow_to_last(&x);
+            }
             pass.mix(block, layer, &mut x);
         }
         x
@@ -207,8 +210,7 @@ impl<'a, C: Cell> Pass<'a, C> {
         let shape = decoder.shape();
         let first = prefix.map_or(0, |prefix| prefix.tokens);
         let total: usize = spans.iter().map(|span| span.len).sum();
-        let share = total.div_ceil(decoder.threads.get()).next_multiple_of(ROWS_STEP);
-        let rows = share.min(ROWS_MAX);
+        let rows = decoder.rows_of_item(total);
         let rotary_start = spans.iter().map(|span| span.done).min().unwrap_or(0);
         let end = spans.iter().map(|span| span.done + span.len).max().unwrap_or(0);
         let scratches = (0..decoder.threads.get()).map(|_| Scratch::new(decoder, shape, rows));
@@ -364,6 +366,23 @@ impl<'a, C: Cell> Pass<'a, C> {
             }
             row += n;
         }
+    }
+
+    /// Leaves the queries of each sequence's last token alone, and returns their rows of `x`.
+    fn narrow_to_last(&mut self, x: &[f32]) -> Vec<f32> {
+        let ends = self.spans.iter().map(|span| span.start + span.len - 1);
+        let ends: Vec<usize> = ends.collect();
+        let rows_of = |x: &[f32]| {
+            let width = x.len() / self.spans.iter().map(|span| span.len).sum::<usize>();
+            ends.iter().flat_map(|end| &x[end * width..][..width]).copied().collect()
+        };
+        let (x, qkv) = (rows_of(x), rows_of(&self.qkv));
+        self.qkv = qkv;
+        for (index, span) in self.spans.iter_mut().enumerate() {
+            (span.start, span.done, span.len) = (index, span.done + span.len - 1, 1);
+        }
+        self.rows = self.decoder.rows_of_item(ends.len());
+        x
     }
 
     fn keys(&self, layer: usize, sequence: usize, head: usize) -> Keys<'_, C> {

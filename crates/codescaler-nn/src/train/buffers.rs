@@ -45,7 +45,7 @@ pub(crate) struct Buffer<'a, T> {
 impl<T: Copy + Default> Buffers<T> {
     /// The smallest buffer that is large enough and at most twice as large, or a new one: a little
     /// larger than asked for, so that batches of about one size find theirs.
-    fn take(&self, len: usize) -> Buffer<'_, T> {
+    pub(crate) fn take(&self, len: usize) -> Buffer<'_, T> {
         let room = len.next_multiple_of((len.next_power_of_two() / 8).max(1));
         let mut kept = self.lock();
         let fitting = kept

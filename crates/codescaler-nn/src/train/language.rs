@@ -40,7 +40,7 @@ impl Trainer {
             // The last common token stays with each text, which predicts its own next one.
             batch.push(group, common_prefix(group, 1).saturating_sub(1));
         }
-        let targets = targets(&batch);
+        let targets = aim(&mut batch, &[]);
         self.learn((&batch, &targets), None, weight)
     }
 
@@ -54,7 +54,7 @@ impl Trainer {
     /// empty, begins a text, or ends beyond it.
     pub fn pass_at_loss(&mut self, groups: &[Answers<'_>], loss: PassAt, weight: f32) -> f64 {
         let mut batch = Batch::default();
-        let (mut rows, mut read) = (Vec::new(), Vec::new());
+        let (mut rows, mut only_read) = (Vec::new(), Vec::new());
         for Answers { texts, parts, learns_prompt } in groups {
             assert_eq!(texts.len(), parts.len(), "every text has its parts");
             let first = parts.iter().flatten().map(|part| part.start).min();
@@ -63,7 +63,7 @@ impl Trainer {
             batch.push(texts, shared);
             let tree = batch.trees.last().expect("it was just added");
             if !learns_prompt {
-                read.push(tree.root.clone());
+                only_read.push(tree.root.clone());
             }
             for (branch, parts) in tree.branches.iter().zip(*parts) {
                 // A token is predicted by the row before it.
@@ -75,9 +75,10 @@ impl Trainer {
                 }
             }
         }
-        let mut targets = targets(&batch);
-        for rows in read {
-            targets[rows].fill(None);
+        let targets = aim(&mut batch, &only_read);
+        for rows in &mut rows {
+            let start = batch.read.partition_point(|row| *row < rows.start);
+            *rows = start..start + rows.len();
         }
         let limits = (loss.samples.get() > 1).then_some((&rows[..], loss));
         self.learn((&batch, &targets), limits, weight)
@@ -97,6 +98,9 @@ impl Trainer {
         limits: Option<Limits<'_>>,
         weight: f32,
     ) -> f64 {
+        if targets.is_empty() {
+            return 0.0;
+        }
         let length = |tree: &Tree| {
             tree.root.len() + tree.branches.iter().map(ExactSizeIterator::len).max().unwrap_or(0)
         };
@@ -105,7 +109,7 @@ impl Trainer {
         self.memory.tidy();
         let moment = Moment::<C>::new(self, positions);
         let forward = moment.forward(batch);
-        let count = targets.iter().flatten().count().max(1) as f32;
+        let count = targets.len() as f32;
         let reading = Reading { temperature: 1.0, entropy: false, scale: weight / count };
         let rows = (&forward.x[..], targets);
         // Log-probabilities of whole parts come first: the slope of each token rests on them.
@@ -121,24 +125,25 @@ impl Trainer {
                 less += -logprob - limited.loss;
             }
         }
-        let slope = |row: usize, _| -factors.get(row).copied().unwrap_or(1.0);
-        let (said, mut dx) = moment.predict(rows, reading, &slope, Some(&mut grads));
+        let slope = |index: usize, _| -factors.get(index).copied().unwrap_or(1.0);
+        let (said, dx) = moment.predict(rows, reading, &slope, Some(&mut grads));
         let nats = -said.iter().map(|said| said.logprob).sum::<f64>() - less;
-        moment.backward(batch, forward, &mut dx, &mut grads);
-        drop((moment, dx));
+        moment.backward(batch, forward, dx, &mut grads);
+        drop(moment);
         self.grads = grads;
         nats / f64::from(count)
     }
 }
 
-/// Rows whose tokens have one probability, and the loss of that.
+/// Which of the rows that are read have one probability, and the loss of that.
 type Limits<'a> = (&'a [Range<usize>], PassAt);
 
-/// Rows, and the token that each is to predict.
-type Aimed<'a> = (&'a Batch, &'a [Option<u32>]);
+/// A batch, and the token that each row of it that is read is to predict.
+type Aimed<'a> = (&'a Batch, &'a [u32]);
 
-/// The token that each row of a batch predicts.
-fn targets(batch: &Batch) -> Vec<Option<u32>> {
+/// Lets the head read all rows that predict a token, but those of `only_read`, and returns these
+/// tokens.
+fn aim(batch: &mut Batch, only_read: &[Range<usize>]) -> Vec<u32> {
     let mut targets = vec![None; batch.tokens.len()];
     for tree in &batch.trees {
         for rows in [&tree.root].into_iter().chain(&tree.branches) {
@@ -150,7 +155,12 @@ fn targets(batch: &Batch) -> Vec<Option<u32>> {
             targets[last] = Some(batch.tokens[branch.start]);
         }
     }
-    targets
+    for rows in only_read {
+        targets[rows.clone()].fill(None);
+    }
+    let aimed = targets.iter().enumerate().filter(|(_, target)| target.is_some());
+    batch.read = aimed.map(|(row, _)| row).collect();
+    targets.into_iter().flatten().collect()
 }
 
 /// What a row of logits says of the token that came.
@@ -174,12 +184,12 @@ pub(super) struct Reading {
 }
 
 impl<'a, C: Cell> Moment<'a, C> {
-    /// What the head says of the rows of `x`, (T, C), that have a target, and the gradient by `x` of
-    /// the sum of `slope(row, said)` times each such row's log-probability. Without `grads` no
+    /// What the head says of the rows of `x`, (R, C), and the gradient by `x` of the sum of
+    /// `slope(index, said)` times each row's log-probability of its target. Without `grads` no
     /// gradient is computed.
     pub(super) fn predict(
         &self,
-        (x, targets): (&[f32], &[Option<u32>]),
+        (x, targets): (&[f32], &[u32]),
         reading: Reading,
         slope: &(impl Fn(usize, Said) -> f64 + Sync),
         mut grads: Option<&mut [f32]>,
@@ -206,16 +216,12 @@ impl<'a, C: Cell> Moment<'a, C> {
             let items = items.zip(targets.iter().zip(said).enumerate());
             self.team.each(items, |((logits, out), (row, (target, said)))| {
                 out[vocab..].fill(C::default());
-                let Some(target) = target.map(|target| target as usize) else {
-                    out.fill(C::default());
-                    return;
-                };
                 self.team.isa.wide(
                     #[inline(always)]
                     || {
                         *said = match self.team.isa.fuses() {
-                            true => read::<true>(logits, target, reading),
-                            false => read::<false>(logits, target, reading),
+                            true => read::<true>(logits, *target as usize, reading),
+                            false => read::<false>(logits, *target as usize, reading),
                         };
                         let slope =
                             (slope(first + row, *said) / f64::from(reading.temperature)) as f32;

@@ -2,7 +2,7 @@
 
 use super::Trainer;
 use super::attention::{Attention, Tree};
-use super::buffers::{Buffer, Memory};
+use super::buffers::{Buffer, Buffers, Memory};
 use super::gemm::{Panels, Team, add, round, rounded};
 use super::layout::{BlockLayout, Layout};
 use crate::attention::Cell;
@@ -15,6 +15,8 @@ use crate::layers::{rms_norm, rms_norm_backward, swiglu, swiglu_backward};
 pub(crate) struct Batch {
     pub tokens: Vec<u32>,
     pub trees: Vec<Tree>,
+    /// The rows that the head reads, ascending: (R). The last block computes no others.
+    pub read: Vec<usize>,
 }
 
 impl Batch {
@@ -30,6 +32,11 @@ impl Batch {
         };
         let branches = items.iter().map(branch).collect();
         self.trees.push(Tree { root, branches });
+    }
+
+    /// Whether there are rows that the head does not read.
+    fn is_narrowed(&self) -> bool {
+        self.read.len() < self.tokens.len()
     }
 }
 
@@ -58,7 +65,8 @@ pub(crate) struct Both<'a, C> {
     pub backward: Panels<'a, C>,
 }
 
-/// What the backward pass needs of one block's forward pass.
+/// What the backward pass needs of one block's forward pass. Of the last one `middle`, `mixed` and
+/// `gate_up` have R rows.
 struct Kept<'a, C> {
     /// The residual stream before the block and between its halves: (T, C).
     x: Buffer<'a, f32>,
@@ -74,7 +82,7 @@ struct Kept<'a, C> {
 /// The forward pass of one batch, ready to go back.
 pub(crate) struct Forward<'a, C> {
     kept: Vec<Kept<'a, C>>,
-    /// The residual stream after the last block: (T, C).
+    /// The residual stream after the last block: (R, C).
     pub x: Buffer<'a, f32>,
 }
 
@@ -116,17 +124,23 @@ impl<'a, C: Cell> Moment<'a, C> {
             let mut qkv = self.memory.cells(t * self.qkv_width());
             let bias = layout.qkv_bias.clone().map(|bias| &self.values[bias]);
             self.project(&panels.qkv, &normed, bias, &mut qkv);
-            let mixed = self.attention(layout).forward(&batch.trees, &qkv);
-            let mut middle = self.memory.numbers(t * c);
-            self.multiply_onto(&panels.output.forward, &mixed, &x, &mut middle);
+            let mut mixed = self.attention(layout).forward(&batch.trees, &qkv);
+            let mut start = None;
+            if kept.len() + 1 == self.blocks.len() && batch.is_narrowed() {
+                mixed = picked(C::buffers(self.memory), &mixed, batch);
+                start = Some(picked(&self.memory.f32, &x, batch));
+            }
+            let start = start.as_ref().unwrap_or(&x);
+            let mut middle = self.memory.numbers(start.len());
+            self.multiply_onto(&panels.output.forward, &mixed, start, &mut middle);
             if let Some(bias) = &layout.output_bias {
                 let bias = &self.values[bias.clone()];
                 middle.chunks_mut(c).for_each(|row| add(row, bias));
             }
             let normed = self.normed(&middle, &layout.ffn_norm);
-            let mut gate_up = self.memory.cells(t * 2 * ffn);
+            let mut gate_up = self.memory.cells(middle.len() / c * 2 * ffn);
             self.project(&panels.gate_up, &normed, None, &mut gate_up);
-            let mut after = self.memory.numbers(t * c);
+            let mut after = self.memory.numbers(middle.len());
             let inner = self.inner(&gate_up);
             self.multiply_onto(&panels.down.forward, &inner, &middle, &mut after);
             kept.push(Kept { x: std::mem::replace(&mut x, after), middle, qkv, mixed, gate_up });
@@ -135,17 +149,22 @@ impl<'a, C: Cell> Moment<'a, C> {
     }
 
     /// Adds the gradients of all parameters below the last norm to `grads`, given that of the
-    /// residual stream after the last block.
+    /// residual stream after the last block, (R, C).
     pub(crate) fn backward(
         &self,
         batch: &Batch,
         forward: Forward<'_, C>,
-        dx: &mut [f32],
+        mut dx: Buffer<'a, f32>,
         grads: &mut [f32],
     ) {
         for (index, kept) in forward.kept.into_iter().enumerate().rev() {
-            self.feed_forward_backward(index, &kept, (dx, grads));
-            self.attention_backward(index, &kept, &batch.trees, (dx, grads));
+            self.feed_forward_backward(index, &kept, (&mut dx, grads));
+            let mut dmixed = self.output_backward(index, &kept, (&dx, grads));
+            if dx.len() < kept.x.len() {
+                dmixed = spread(C::buffers(self.memory), &dmixed, batch);
+                dx = spread(&self.memory.f32, &dx, batch);
+            }
+            self.attention_backward(index, &kept, (&batch.trees, &dmixed), (&mut dx, grads));
         }
         let c = self.config.hidden;
         let embedding = &mut grads[self.layout.embedding.clone()];
@@ -178,13 +197,13 @@ impl<'a, C: Cell> Moment<'a, C> {
         self.norm_backward((&kept.middle, &layout.ffn_norm), &dnormed, dx, grads);
     }
 
-    fn attention_backward(
+    /// The gradient by what attention mixed, given that of the residual stream behind it.
+    fn output_backward(
         &self,
         index: usize,
         kept: &Kept<'_, C>,
-        trees: &[Tree],
-        (dx, grads): (&mut [f32], &mut [f32]),
-    ) {
+        (dx, grads): (&[f32], &mut [f32]),
+    ) -> Buffer<'a, C> {
         let (panels, layout) = (&self.blocks[index], &self.layout.blocks[index]);
         let (c, q) = (self.config.hidden, self.config.heads * self.config.head_dim);
         let dy: Buffer<'_, C> = rounded(self.team, self.memory, dx);
@@ -196,10 +215,22 @@ impl<'a, C: Cell> Moment<'a, C> {
         self.add_weight_gradient(&dy, (&kept.mixed, q), grad, add);
         let mut dmixed = self.memory.cells(kept.mixed.len());
         self.multiply(&panels.output.backward, &dy, &mut dmixed, C::round);
+        dmixed
+    }
+
+    fn attention_backward(
+        &self,
+        index: usize,
+        kept: &Kept<'_, C>,
+        (trees, dmixed): (&[Tree], &[C]),
+        (dx, grads): (&mut [f32], &mut [f32]),
+    ) {
+        let (panels, layout) = (&self.blocks[index], &self.layout.blocks[index]);
+        let c = self.config.hidden;
         let mut dnorms =
             layout.qk_norms.as_ref().map(|_| [(); 2].map(|()| vec![0.0; self.config.head_dim]));
         let sums = dnorms.as_mut().map(|[q, k]| [&mut q[..], &mut k[..]]);
-        let dqkv: Buffer<'_, C> = self.attention(layout).backward(trees, &kept.qkv, &dmixed, sums);
+        let dqkv: Buffer<'_, C> = self.attention(layout).backward(trees, &kept.qkv, dmixed, sums);
         for (range, sum) in layout.qk_norms.iter().flatten().zip(dnorms.iter().flatten()) {
             add(&mut grads[range.clone()], sum);
         }
@@ -375,6 +406,27 @@ impl<'a, C: Cell> Moment<'a, C> {
         let x = Panels::of(self.team, self.memory, (x, columns), columns);
         x.multiply_turned(&dy, grad, write);
     }
+}
+
+/// Of `x`, (T, any), the rows that the head reads: (R, any).
+fn picked<'a, T: Copy + Default>(buffers: &'a Buffers<T>, x: &[T], batch: &Batch) -> Buffer<'a, T> {
+    let width = x.len() / batch.tokens.len();
+    let mut out = buffers.take(batch.read.len() * width);
+    for (out, row) in out.chunks_mut(width).zip(&batch.read) {
+        out.copy_from_slice(&x[row * width..][..width]);
+    }
+    out
+}
+
+/// The other way round: zeros in all other rows.
+fn spread<'a, T: Copy + Default>(buffers: &'a Buffers<T>, x: &[T], batch: &Batch) -> Buffer<'a, T> {
+    let width = x.len() / batch.read.len();
+    let mut out = buffers.take(batch.tokens.len() * width);
+    out.fill(T::default());
+    for (x, row) in x.chunks(width).zip(&batch.read) {
+        out[row * width..][..width].copy_from_slice(x);
+    }
+    out
 }
 
 /// One row of [`Moment::inner_backward`].

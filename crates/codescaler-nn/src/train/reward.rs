@@ -86,7 +86,7 @@ impl Trainer {
         assert_eq!(self.head, TrainHead::Score, "the head scores");
         let mut grads = std::mem::take(&mut self.grads);
         self.memory.tidy();
-        let (batch, own) = batch(groups);
+        let (batch, own) = batch(groups, loss.every_token != 0.0);
         let lengths = groups.iter().flat_map(|group| group.items).map(|item| item.len());
         let moment = Moment::<C>::new(self, lengths.max().unwrap_or(0));
         let forward = moment.forward(&batch);
@@ -109,18 +109,19 @@ impl Trainer {
         let pairs: usize = groups.iter().map(|group| group.targets.pairs.len()).sum();
         let accuracy = (pairs > 0).then(|| sum(|loss| loss.ordered) / pairs as f64);
 
-        let mut dx = moment.values_backward((&forward.x, &normed), &dvalues, &mut grads);
+        let dx = moment.values_backward((&forward.x, &normed), &dvalues, &mut grads);
         let tokens = batch.tokens.len();
-        moment.backward(&batch, forward, &mut dx, &mut grads);
-        drop((moment, dx, normed, values));
+        moment.backward(&batch, forward, dx, &mut grads);
+        drop((moment, normed, values));
         self.grads = grads;
         RewardStep { loss: total / count, token_loss, accuracy, scores, tokens }
     }
 }
 
-/// All tokens to compute, and the rows that are each item's alone, even if what it begins with was
-/// computed for it as well.
-fn batch(groups: &[Group<'_>]) -> (Batch, Vec<Range<usize>>) {
+/// All tokens to compute, and which of the rows that the head reads are each item's: the last one,
+/// or with `every_token` all that are its alone, even if what it begins with was computed for it as
+/// well.
+fn batch(groups: &[Group<'_>], every_token: bool) -> (Batch, Vec<Range<usize>>) {
     let mut batch = Batch::default();
     let mut own = Vec::new();
     for group in groups {
@@ -128,8 +129,12 @@ fn batch(groups: &[Group<'_>]) -> (Batch, Vec<Range<usize>>) {
         let common = common_prefix(group.items, 1);
         let shared = if group.share { common } else { 0 };
         batch.push(group.items, shared);
-        let branches = batch.trees.last().into_iter().flat_map(|tree| &tree.branches);
-        own.extend(branches.map(|rows| rows.start + common - shared..rows.end));
+        for rows in batch.trees.last().into_iter().flat_map(|tree| &tree.branches) {
+            let first = if every_token { rows.start + common - shared } else { rows.end - 1 };
+            let start = batch.read.len();
+            batch.read.extend(first..rows.end);
+            own.push(start..batch.read.len());
+        }
     }
     (batch, own)
 }
@@ -183,7 +188,7 @@ fn verdicts(group: &Group<'_>) -> Vec<[f64; 2]> {
 }
 
 impl<'a, C: Cell> Moment<'a, C> {
-    /// The residual stream, (T, C), normed for the head, and what the head makes of it, (T).
+    /// The residual stream, (R, C), normed for the head, and what the head makes of it, (R).
     fn values(&self, x: &[f32]) -> (Buffer<'a, f32>, Buffer<'a, f32>) {
         let (c, eps) = (self.config.hidden, self.config.norm_eps);
         let (norm, head) = (&self.values[self.layout.norm.clone()], self.score_head());

@@ -169,29 +169,27 @@ impl Trainer {
         let moment = Moment::<C>::new(self, positions);
         let forward = moment.forward(&batch);
         let reading = Reading { temperature: loss.temperature, entropy: learn, scale: 1.0 };
-        let slope = |row: usize, said: Said| {
-            places[row].map_or(0.0, |Place { completion, token }| {
-                let completion = completions[completion];
-                loss.of(completion, token, said).slope * f64::from(completion.weight)
-            })
+        let slope = |index: usize, said: Said| {
+            let Place { completion, token } = places[index];
+            let completion = completions[completion];
+            loss.of(completion, token, said).slope * f64::from(completion.weight)
         };
         let rows = (&forward.x[..], &targets[..]);
         let own = learn.then_some(&mut grads[..]);
-        let (said, mut dx) = moment.predict(rows, reading, &slope, own);
+        let (said, dx) = moment.predict(rows, reading, &slope, own);
         if learn {
-            moment.backward(&batch, forward, &mut dx, &mut grads);
+            moment.backward(&batch, forward, dx, &mut grads);
         } else {
-            drop(forward);
+            drop((forward, dx));
         }
-        drop((moment, dx));
+        drop(moment);
         self.grads = grads;
-        let said = said.into_iter().zip(places).filter_map(|(said, place)| Some((said, place?)));
-        summary(&completions, loss, said, batch.tokens.len())
+        summary(&completions, loss, said.into_iter().zip(places), batch.tokens.len())
     }
 }
 
-/// All tokens to compute, the token that each row predicts, and where that stands.
-fn batch(groups: &[Rollouts<'_>]) -> (Batch, Vec<Option<u32>>, Vec<Option<Place>>) {
+/// All tokens to compute, the token that each row that is read predicts, and where that stands.
+fn batch(groups: &[Rollouts<'_>]) -> (Batch, Vec<u32>, Vec<Place>) {
     let mut batch = Batch::default();
     let (mut targets, mut places) = (Vec::new(), Vec::new());
     let mut completion = 0;
@@ -204,13 +202,11 @@ fn batch(groups: &[Rollouts<'_>]) -> (Batch, Vec<Option<u32>>, Vec<Option<Place>
         let items: Vec<Vec<u32>> = completions.iter().map(before).collect();
         let items: Vec<&[u32]> = items.iter().map(Vec::as_slice).collect();
         batch.push(&items, prompt.len() - 1);
-        let root = targets.len() + if items.is_empty() { 0 } else { prompt.len() - 1 };
-        targets.resize(root, None);
-        places.resize(root, None);
-        for own in *completions {
-            targets.extend(own.tokens.iter().copied().map(Some));
-            let place = |token| Some(Place { completion, token });
-            places.extend((0..own.tokens.len()).map(place));
+        let branches = batch.trees.last().into_iter().flat_map(|tree| &tree.branches);
+        for (own, rows) in completions.iter().zip(branches) {
+            batch.read.extend(rows.clone());
+            targets.extend(own.tokens);
+            places.extend((0..own.tokens.len()).map(|token| Place { completion, token }));
             completion += 1;
         }
     }

@@ -101,6 +101,7 @@ fn moved(width: usize, parametrization: Parametrization, rate: f32) -> [f64; 2] 
     let outputs = |trainer: &Trainer| {
         let mut batch = Batch::default();
         views.iter().for_each(|view| batch.push(&[view], 0));
+        batch.read = (0..batch.tokens.len()).collect();
         let moment = Moment::<f32>::new(trainer, 64);
         let x = moment.forward(&batch).x.to_vec();
         let normed = moment.normed(&x, &trainer.layout.norm).to_vec();
