@@ -173,18 +173,18 @@ impl Trainer {
         self.step += 1;
         let at = (self.step, rate);
         let moments = &mut self.moments;
-        let norm = match &mut self.adapters {
+        match &mut self.adapters {
             None => {
                 let own = (&self.layout.tensors[..], &mut self.values[..]);
-                optimizer.update(self.team, own, (&self.grads, moments), at)
+                optimizer.update(self.team, own, (&mut self.grads, moments), at)
             }
             Some(adapters) => {
                 let decoder = (&mut self.values[..], &self.grads[..]);
-                adapters.update(self.team, (optimizer, moments), decoder, at)
+                let norm = adapters.update(self.team, (optimizer, moments), decoder, at);
+                self.grads.fill(0.0);
+                norm
             }
-        };
-        self.grads.fill(0.0);
-        norm
+        }
     }
 }
 

@@ -63,18 +63,32 @@ const PIECE: usize = 1 << 14;
 pub(crate) fn norm(team: Team, x: &[f32]) -> f64 {
     let mut squares = vec![0.0; x.len().div_ceil(PIECE)];
     team.each(squares.iter_mut().zip(x.chunks(PIECE)), |(square, x)| {
-        *square = x.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
+        *square = team.isa.wide(
+            #[inline(always)]
+            || {
+                // Sums side by side, which do not wait for one another.
+                let mut lanes = [0.0_f64; 32];
+                for x in x.chunks(lanes.len()) {
+                    lanes
+                        .iter_mut()
+                        .zip(x)
+                        .for_each(|(sum, x)| *sum += f64::from(*x) * f64::from(*x));
+                }
+                lanes.iter().sum()
+            },
+        );
     });
     squares.iter().sum::<f64>().sqrt()
 }
 
 impl AdamW {
-    /// Update number `step`, counted from 1. Returns the norm of the gradients before clipping.
+    /// Update number `step`, counted from 1. Returns the norm of the gradients before clipping, and
+    /// leaves zeros in their place.
     pub(crate) fn update(
         &self,
         team: Team,
         (tensors, values): (&[Tensor], &mut [f32]),
-        (grads, moments): (&[f32], &mut Moments),
+        (grads, moments): (&mut [f32], &mut Moments),
         (step, rate): (u64, f32),
     ) -> f64 {
         let norm = norm(team, grads);
@@ -88,7 +102,7 @@ impl AdamW {
             let keep = if tensor.decays() { 1.0 - rate * self.weight_decay } else { 1.0 };
             let range = tensor.range.clone();
             let pieces = values[range.clone()].chunks_mut(PIECE);
-            let pieces = pieces.zip(grads[range.clone()].chunks(PIECE));
+            let pieces = pieces.zip(grads[range.clone()].chunks_mut(PIECE));
             let moments = moments.first[range.clone()]
                 .chunks_mut(PIECE)
                 .zip(moments.second[range].chunks_mut(PIECE));
@@ -98,7 +112,7 @@ impl AdamW {
                     || {
                         let moments = first.iter_mut().zip(second);
                         for ((x, g), (m, v)) in values.iter_mut().zip(grads).zip(moments) {
-                            let g = g * scale;
+                            let g = std::mem::take(g) * scale;
                             *m = *m * beta1 + g * (1.0 - beta1);
                             *v = *v * beta2 + g * g * (1.0 - beta2);
                             let denominator = v.sqrt() / correction2 + self.eps;

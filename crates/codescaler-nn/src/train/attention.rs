@@ -196,6 +196,23 @@ impl<'m> Attention<'_, 'm> {
         out
     }
 
+    /// Writes the D first numbers of rows of `stride` at `column` of rows of `width`, rounded.
+    fn write<C: Cell>(
+        &self,
+        (out, width, column): (&mut [C], usize, usize),
+        (x, stride): (&[f32], usize),
+    ) {
+        let d = self.config.head_dim;
+        self.team.isa.wide(
+            #[inline(always)]
+            || {
+                for (out, x) in out.chunks_mut(width).zip(x.chunks(stride)) {
+                    round(&mut out[column..][..d], x);
+                }
+            },
+        );
+    }
+
     /// Where key head `head` begins in a row of `qkv`; its values are `kv` further.
     fn key_column(&self, head: usize) -> usize {
         (self.config.heads + head) * self.config.head_dim
@@ -358,11 +375,10 @@ impl<'m> Attention<'_, 'm> {
                         self.by_dim(a, &seen.values, at.len(), &mut mixed);
                     }
                     let first = own.rows.start - start + block.first;
-                    let out = job.out[first * group * d..].chunks_mut(group * d);
-                    for (out, mixed) in out.zip(mixed.chunks(padded)) {
-                        let out = out[head * d..][..d].iter_mut();
-                        out.zip(mixed).for_each(|(out, x)| *out = C::round(*x));
-                    }
+                    self.write(
+                        (&mut job.out[first * group * d..], group * d, head * d),
+                        (&mixed, padded),
+                    );
                 }
             }
         };
@@ -446,25 +462,22 @@ impl<'m> Attention<'_, 'm> {
                 let mut dqueries = self.backward_queries(&queries, &dmixed, before, own);
                 self.place_backward(&raw, &mut dqueries, (0, own.position), &mut job.dnorms[0]);
                 let first = own.rows.start - start;
-                write(&mut job.out[first * width..], width, head * d, &dqueries, d);
+                self.write((&mut job.out[first * width..], width, head * d), (&dqueries, d));
             }
         };
         let finish = |job: &mut Job<'_, C>, own: &Segment<'m, C>| {
             let column = self.key_column(job.head);
             let raw = self.read(qkv, self.width(), own.rows.clone(), column);
-            let tight = |x: &[f32]| {
-                let mut out = Vec::with_capacity(own.rows.len() * d);
-                let rows = x.chunks(self.padded()).take(own.rows.len());
-                rows.for_each(|row| out.extend_from_slice(&row[..d]));
-                out
-            };
-            // The queries were scaled for powers of 2.
-            let mut dkeys = tight(&own.dkeys);
-            dkeys.iter_mut().for_each(|x| *x *= LN_2);
+            let (padded, rows) = (self.padded(), own.rows.len());
+            let mut dkeys = self.memory.numbers(rows * d);
+            for (out, x) in dkeys.chunks_mut(d).zip(own.dkeys.chunks(padded)) {
+                // The queries were scaled for powers of 2.
+                out.iter_mut().zip(x).for_each(|(out, x)| *out = x * LN_2);
+            }
             self.place_backward(&raw, &mut dkeys, (1, own.position), &mut job.dnorms[1]);
-            let first = (own.rows.start - start) * width;
-            write(&mut job.out[first..], width, group * d, &dkeys, d);
-            write(&mut job.out[first..], width, (group + 1) * d, &tight(&own.dvalues), d);
+            let out = &mut job.out[(own.rows.start - start) * width..];
+            self.write((out, width, group * d), (&dkeys, d));
+            self.write((out, width, (group + 1) * d), (&own.dvalues[..rows * padded], padded));
         };
         self.segments(qkv, job, visit, finish);
     }
@@ -511,9 +524,8 @@ impl<'m> Attention<'_, 'm> {
                 self.by_dim(a, &seen.keys, at.len(), &mut dq);
             }
             let scale = 1.0 / (d as f32).sqrt();
-            dq.iter_mut().for_each(|x| *x *= scale);
             for (dquery, row) in dqueries.chunks_mut(d).zip(dq.chunks(padded)) {
-                dquery.copy_from_slice(&row[..d]);
+                dquery.iter_mut().zip(row).for_each(|(dquery, x)| *dquery = x * scale);
             }
             // Keys and values gather over the rows of the block.
             let k = rows.next_multiple_of(C::SIDE);
@@ -584,12 +596,5 @@ impl<'a, C> Block<'a, C> {
         let own = (self.first + self.rows).next_multiple_of(PANEL);
         let own = (self.own, before..before + own);
         self.before.map(|segment| (segment, 0..before)).into_iter().chain([own])
-    }
-}
-
-/// Writes rows of `d` numbers at `column` of rows of `width`, rounded.
-fn write<C: Cell>(out: &mut [C], width: usize, column: usize, rows: &[f32], d: usize) {
-    for (out, row) in out.chunks_mut(width).zip(rows.chunks(d)) {
-        out[column..][..d].iter_mut().zip(row).for_each(|(out, x)| *out = C::round(*x));
     }
 }

@@ -233,9 +233,13 @@ impl<'a, C: Cell> Moment<'a, C> {
             let Some(grads) = grads.as_deref_mut() else { continue };
             let mut dnormed = self.memory.numbers(x.len());
             let a = Rows::new(&dlogits, targets.len(), stride);
-            matrix.backward.multiply(a, &mut dnormed, |x| x);
-            // Small gradients keep their digits in the products and are scaled here.
-            dnormed.iter_mut().for_each(|x| *x *= reading.scale);
+            // Small gradients keep their digits in the products and are scaled behind them.
+            matrix.backward.multiply(
+                a,
+                &mut dnormed,
+                #[inline(always)]
+                |x| x * reading.scale,
+            );
             self.norm_backward((x, &self.layout.norm), &dnormed, &mut dx[rows], grads);
             let write = |out: &mut [f32], sums: &[f32]| {
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out += sum * reading.scale);

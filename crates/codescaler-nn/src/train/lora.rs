@@ -114,7 +114,7 @@ impl Adapters {
     ) -> f64 {
         self.take_gradients(team, grads);
         let own = (&self.tensors[..], &mut self.values[..]);
-        let norm = optimizer.update(team, own, (&self.grads, moments), at);
+        let norm = optimizer.update(team, own, (&mut self.grads, moments), at);
         self.merge(team, values);
         norm
     }

@@ -71,12 +71,16 @@ struct Kept<'a, C> {
     /// The residual stream before the block and between its halves: (T, C).
     x: Buffer<'a, f32>,
     middle: Buffer<'a, f32>,
+    /// These two, normed.
+    normed: [Buffer<'a, C>; 2],
     /// (T, q + 2 kv), before norm and rotation.
     qkv: Buffer<'a, C>,
     /// What attention mixed: (T, q).
     mixed: Buffer<'a, C>,
     /// (T, 2 F)
     gate_up: Buffer<'a, C>,
+    /// SwiGLU of that: (T, F).
+    inner: Buffer<'a, C>,
 }
 
 /// The forward pass of one batch, ready to go back.
@@ -115,9 +119,12 @@ impl<'a, C: Cell> Moment<'a, C> {
         let embedding = &self.values[self.layout.embedding.clone()];
         let t = batch.tokens.len();
         let mut x = self.memory.numbers(t * c);
-        for (x, token) in x.chunks_mut(c).zip(&batch.tokens) {
-            x.copy_from_slice(&embedding[*token as usize * c..][..c]);
-        }
+        let rows = self.team.rows(t);
+        self.team.each(x.chunks_mut(rows * c).zip(batch.tokens.chunks(rows)), |(x, tokens)| {
+            for (x, token) in x.chunks_mut(c).zip(tokens) {
+                x.copy_from_slice(&embedding[*token as usize * c..][..c]);
+            }
+        });
         let mut kept = Vec::with_capacity(self.blocks.len());
         for (panels, layout) in self.blocks.iter().zip(&self.layout.blocks) {
             let normed = self.normed(&x, &layout.attention_norm);
@@ -137,13 +144,14 @@ impl<'a, C: Cell> Moment<'a, C> {
                 let bias = &self.values[bias.clone()];
                 middle.chunks_mut(c).for_each(|row| add(row, bias));
             }
-            let normed = self.normed(&middle, &layout.ffn_norm);
+            let normed = [normed, self.normed(&middle, &layout.ffn_norm)];
             let mut gate_up = self.memory.cells(middle.len() / c * 2 * ffn);
-            self.project(&panels.gate_up, &normed, None, &mut gate_up);
+            self.project(&panels.gate_up, &normed[1], None, &mut gate_up);
             let mut after = self.memory.numbers(middle.len());
             let inner = self.inner(&gate_up);
             self.multiply_onto(&panels.down.forward, &inner, &middle, &mut after);
-            kept.push(Kept { x: std::mem::replace(&mut x, after), middle, qkv, mixed, gate_up });
+            let x = std::mem::replace(&mut x, after);
+            kept.push(Kept { x, middle, normed, qkv, mixed, gate_up, inner });
         }
         Forward { kept, x }
     }
@@ -182,16 +190,13 @@ impl<'a, C: Cell> Moment<'a, C> {
         let (panels, layout) = (&self.blocks[index], &self.layout.blocks[index]);
         let ffn = self.config.ffn;
         let dy: Buffer<'_, C> = rounded(self.team, self.memory, dx);
-        let inner = self.inner(&kept.gate_up);
-        self.add_weight_gradient(&dy, (&inner, ffn), &mut grads[layout.down.clone()], add);
-        drop(inner);
+        self.add_weight_gradient(&dy, (&kept.inner, ffn), &mut grads[layout.down.clone()], add);
         let mut dinner = self.memory.cells(kept.gate_up.len() / 2);
         self.multiply(&panels.down.backward, &dy, &mut dinner, C::round);
         let dgate_up = self.inner_backward(&kept.gate_up, &dinner);
-        let normed = self.normed(&kept.middle, &layout.ffn_norm);
         let c = self.config.hidden;
         let grad = &mut grads[layout.gate_up.clone()];
-        self.add_weight_gradient(&dgate_up, (&normed, c), grad, add);
+        self.add_weight_gradient(&dgate_up, (&kept.normed[1], c), grad, add);
         let mut dnormed = self.memory.numbers(dx.len());
         self.multiply(&panels.gate_up.backward, &dgate_up, &mut dnormed, |x| x);
         self.norm_backward((&kept.middle, &layout.ffn_norm), &dnormed, dx, grads);
@@ -240,8 +245,8 @@ impl<'a, C: Cell> Moment<'a, C> {
                 bias.iter_mut().zip(row).for_each(|(sum, x)| *sum += x.widen());
             }
         }
-        let normed = self.normed(&kept.x, &layout.attention_norm);
-        self.add_weight_gradient(&dqkv, (&normed, c), &mut grads[layout.qkv.clone()], add);
+        let grad = &mut grads[layout.qkv.clone()];
+        self.add_weight_gradient(&dqkv, (&kept.normed[0], c), grad, add);
         let mut dnormed = self.memory.numbers(dx.len());
         self.multiply(&panels.qkv.backward, &dqkv, &mut dnormed, |x| x);
         self.norm_backward((&kept.x, &layout.attention_norm), &dnormed, dx, grads);
