@@ -7,7 +7,7 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 use codescaler_nn::{
-    DecoderConfig, Isa, Precision, Rope, RopeScaling, TrainHead, TrainOptions, Trainer,
+    DecoderConfig, Isa, Precision, Programs, Rope, RopeScaling, TrainOptions, Trainer,
 };
 use serde_json::json;
 
@@ -30,9 +30,10 @@ const RATE: f32 = 1e-3;
 /// Measure how fast a decoder of 15.5 million parameters is trained, beside PyTorch.
 ///
 /// Sides take turns on the same texts from the same weights, each in a process of its own: forward,
-/// backward, clipping and AdamW. First the next token of 16 texts of 256 tokens, ours and PyTorch's
-/// in bf16 (autocast) and in f32; then one problem of 400 tokens with 16 candidates of 200, ours
-/// alone, with the problem's tokens computed once and with nothing shared.
+/// backward, clipping and AdamW. First the next token of 16 texts of 256 tokens, then a score for each
+/// by Bradley-Terry, two and two, ours and PyTorch's in bf16 (autocast) and in f32; then one problem of
+/// 400 tokens with 16 candidates of 200, ours alone, with the problem's tokens computed once and with
+/// nothing shared.
 #[derive(Args)]
 #[command(after_help = "\
 Texts are random: speed does not depend on what they say. Peak memory is what was resident, libraries
@@ -92,6 +93,7 @@ impl Sizes {
             output_bias: false,
             qk_norm: true,
             tied: false,
+            programs: Programs::default(),
         };
         if options.quick {
             let decoder = DecoderConfig { hidden: 64, layers: 1, ffn: 96, vocab: 256, ..decoder };
@@ -104,6 +106,9 @@ impl Sizes {
         let ((texts, tokens), (n, problem, own)) = (self.texts, self.candidates);
         match load {
             Load::NextToken => format!("next token: {texts} texts of {tokens} tokens a step"),
+            Load::Pairs => {
+                format!("pairs: a score for each of {texts} texts of {tokens} tokens a step")
+            }
             Load::Listwise => format!(
                 "listwise: a problem of {problem} tokens with {n} candidates of {own} a step"
             ),
@@ -118,12 +123,17 @@ impl Sizes {
                 state = state
                     .wrapping_mul(6_364_136_223_846_793_005)
                     .wrapping_add(1_442_695_040_888_963_407);
-                ((state >> 33) % self.decoder.vocab as u64) as u32
+                // Never 0, which stands for padding.
+                ((state >> 33) % (self.decoder.vocab as u64 - 1) + 1) as u32
             };
             (0..n).map(|_| token()).collect()
         };
         let groups = match load {
             Load::NextToken => (0..self.texts.0).map(|_| vec![text(self.texts.1)]).collect(),
+            Load::Pairs => {
+                let pair = |_| vec![text(self.texts.1), text(self.texts.1)];
+                (0..self.texts.0 / 2).map(pair).collect()
+            }
             Load::Listwise => {
                 let (n, problem, own) = self.candidates;
                 let problem = text(problem);
@@ -142,22 +152,23 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         terminal.note("left out: the reference framework: no --peer-python");
     }
     let folder = Folder::create()?;
-    let dir = folder.path("decoder");
     let start = TrainOptions { precision: Precision::F32, isa, threads };
-    let trainer = Trainer::new(sizes.decoder.clone(), TrainHead::LanguageModel, 0, &start);
-    let parameters = trainer.parameters();
-    trainer
-        .export(&dir, Precision::F32)
-        .map_err(|error| Failure::fault(error, "cannot write the decoder to start from"))?;
-    drop(trainer);
     let script = folder.write("peer.py", PEER)?;
     let mut loads: Vec<Measured> = Vec::new();
-    for load in [Load::NextToken, Load::Listwise] {
+    let mut parameters = 0;
+    for load in Load::ALL {
+        let dir = folder.path(load.name());
+        let trainer = Trainer::new(sizes.decoder.clone(), load.head(), 0, &start);
+        parameters = parameters.max(trainer.parameters());
+        trainer
+            .export(&dir, Precision::F32)
+            .map_err(|error| Failure::fault(error, "cannot write the decoder to start from"))?;
+        drop(trainer);
         let work = sizes.work(load);
         let tokens = work.groups.iter().flatten().map(Vec::len).sum();
         let work = folder.write("work.json", &json!(work).to_string())?;
         let peer = options.peer_python.clone().zip(Some(script.clone()));
-        let setting = Setting { dir: dir.clone(), work, load, threads, isa, peer };
+        let setting = Setting { dir, work, load, threads, isa, peer };
         let rows = measure(terminal, &setting, options)?;
         loads.push(Measured::new(sizes.name(load), tokens, rows)?);
     }

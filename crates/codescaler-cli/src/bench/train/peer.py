@@ -1,6 +1,6 @@
 """The reference framework as a side of `codescaler bench train`: one line in, one line out.
 
-Arguments: the language model's directory, a JSON file with the work, threads, bf16 or f32.
+Arguments: the decoder's directory, a JSON file with the work, next-token or pairs, threads, bf16 or f32.
 A request is {"steps": 2}; the answer its seconds and the last step's loss. Weights, gradients and
 moments are f32 in both; bf16 is autocast.
 """
@@ -14,10 +14,13 @@ import transformers
 
 
 class Trainer:
-    def __init__(self, directory, work, dtype):
-        self.network = transformers.AutoModelForCausalLM.from_pretrained(
-            directory, dtype=torch.float32
-        ).train()
+    def __init__(self, directory, work, load, dtype):
+        classes = {
+            "next-token": transformers.AutoModelForCausalLM,
+            "pairs": transformers.AutoModelForSequenceClassification,
+        }
+        self.loss = {"next-token": self.next_token, "pairs": self.pairs}[load]
+        self.network = classes[load].from_pretrained(directory, dtype=torch.float32).train()
         self.texts = torch.tensor([text for group in work["groups"] for text in group])
         self.autocast = dtype == "bf16"
         parameters = list(self.network.parameters())
@@ -30,10 +33,18 @@ class Trainer:
             groups, lr=work["rate"], betas=(0.9, 0.95), eps=1e-8, fused=True
         )
 
+    def next_token(self):
+        return self.network(input_ids=self.texts, labels=self.texts, use_cache=False).loss
+
+    def pairs(self):
+        """Bradley-Terry; of two texts the first is the right one."""
+        scores = self.network(input_ids=self.texts, use_cache=False).logits.float().view(-1, 2)
+        return -torch.nn.functional.logsigmoid(scores[:, 0] - scores[:, 1]).mean()
+
     def step(self):
         self.optimizer.zero_grad()
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=self.autocast):
-            loss = self.network(input_ids=self.texts, labels=self.texts, use_cache=False).loss
+            loss = self.loss()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), 1.0)
         self.optimizer.step()
@@ -41,7 +52,7 @@ class Trainer:
 
 
 def main():
-    directory, file, threads, dtype = sys.argv[1:]
+    directory, file, load, threads, dtype = sys.argv[1:]
     torch.set_num_threads(int(threads))
     transformers.utils.logging.disable_progress_bar()
     trainer = None
@@ -50,7 +61,7 @@ def main():
     for line in sys.stdin:
         if trainer is None:
             with open(file) as text:
-                trainer = Trainer(directory, json.load(text), dtype)
+                trainer = Trainer(directory, json.load(text), load, dtype)
         start = time.perf_counter()
         for _ in range(json.loads(line)["steps"]):
             loss = trainer.step()

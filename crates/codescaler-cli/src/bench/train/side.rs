@@ -22,6 +22,8 @@ use crate::{
 pub(super) enum Load {
     /// To predict the next token of every text.
     NextToken,
+    /// To prefer the first of every two texts.
+    Pairs,
     /// To prefer the right candidates of a problem.
     Listwise,
 }
@@ -82,9 +84,19 @@ pub(crate) struct SideOptions {
 }
 
 impl Load {
-    fn name(self) -> &'static str {
+    pub(super) const ALL: [Load; 3] = [Load::NextToken, Load::Pairs, Load::Listwise];
+
+    pub(super) fn head(self) -> TrainHead {
+        match self {
+            Load::NextToken => TrainHead::LanguageModel,
+            Load::Pairs | Load::Listwise => TrainHead::Score,
+        }
+    }
+
+    pub(super) fn name(self) -> &'static str {
         match self {
             Load::NextToken => "next-token",
+            Load::Pairs => "pairs",
             Load::Listwise => "listwise",
         }
     }
@@ -117,7 +129,7 @@ impl Setting {
     pub(super) fn sides(&self) -> Vec<Side> {
         let ours = |precision| Side::Ours { precision, is_shared: true };
         match self.load {
-            Load::NextToken => {
+            Load::NextToken | Load::Pairs => {
                 let framework = ["bf16", "f32"].map(|dtype| Side::Framework { dtype });
                 let framework = framework.into_iter().filter(|_| self.peer.is_some());
                 [Precision::Bf16, Precision::F32].map(ours).into_iter().chain(framework).collect()
@@ -150,8 +162,13 @@ impl Setting {
             }
             Side::Framework { dtype } => {
                 let (python, script) = self.peer.as_ref().expect("a side only where it is");
-                let args = [script.as_ref(), files[0], files[1], threads.as_ref(), dtype.as_ref()];
-                Process::start(FRAMEWORK, python, &args)
+                let [dir, work] = files;
+                let [load, threads, dtype] = [self.load.name(), &threads, dtype].map(OsStr::new);
+                Process::start(
+                    FRAMEWORK,
+                    python,
+                    &[script.as_ref(), dir, work, load, threads, dtype],
+                )
             }
         }
     }
@@ -183,14 +200,11 @@ pub(crate) fn run(terminal: Terminal, options: &SideOptions) -> Result<Outcome, 
 
 impl SideOptions {
     fn open(&self) -> Result<(Trainer, Work), Failure> {
-        let head = match self.load {
-            Load::NextToken => TrainHead::LanguageModel,
-            Load::Listwise => TrainHead::Score,
-        };
         let Self { precision, isa, threads, .. } = *self;
-        let trainer = Trainer::load(&self.dir, head, &TrainOptions { precision, isa, threads })
-            .with_context(|| format!("{} has no usable decoder", self.dir.display()))
-            .map_err(Failure::Input)?;
+        let trainer =
+            Trainer::load(&self.dir, self.load.head(), &TrainOptions { precision, isa, threads })
+                .with_context(|| format!("{} has no usable decoder", self.dir.display()))
+                .map_err(Failure::Input)?;
         let read = || anyhow::Ok(serde_json::from_str(&std::fs::read_to_string(&self.work)?)?);
         let work = read()
             .with_context(|| format!("{} has no work", self.work.display()))
@@ -207,17 +221,22 @@ impl SideOptions {
                 let groups: Vec<&[&[u32]]> = groups.iter().map(Vec::as_slice).collect();
                 trainer.language_loss(&groups, 1.0)
             }
-            Load::Listwise => {
+            Load::Pairs | Load::Listwise => {
                 // Every second candidate is right.
                 let n_max = groups.iter().map(Vec::len).max().unwrap_or(0);
                 let labels: Vec<f32> = [1.0, 0.0].into_iter().cycle().take(n_max).collect();
+                let (objective, pairs) = if self.load == Load::Pairs {
+                    (Objective::BradleyTerry { margin: 0.0 }, &[(0, 1)][..])
+                } else {
+                    (Objective::Listwise, &[][..])
+                };
                 let group = |items| {
                     let items: &Vec<&[u32]> = items;
-                    let targets = Targets { labels: &labels[..items.len()], pairs: &[] };
+                    let targets = Targets { labels: &labels[..items.len()], pairs };
                     Group { items, targets, share: self.shared }
                 };
                 let groups: Vec<Group<'_>> = groups.iter().map(group).collect();
-                trainer.reward_loss(&groups, &Objective::Listwise.into(), 1.0).loss
+                trainer.reward_loss(&groups, &objective.into(), 1.0).loss
             }
         };
         trainer.update(&AdamW::default(), work.rate);
