@@ -11,7 +11,7 @@ mod tokenizer;
 use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::{Args, Subcommand, ValueEnum};
-use codescaler_nn::{Isa, Lora, Precision, TrainOptions, Trainer};
+use codescaler_nn::{Isa, Lora, Precision, Programs, TrainOptions, Trainer};
 
 use crate::{
     failure::{Failure, Outcome},
@@ -115,6 +115,11 @@ struct Training {
     /// The longest text, in tokens.
     #[arg(long, default_value_t = 1024)]
     tokens_max: usize,
+    /// How programs are written for the decoder, in training and ever after: as they are, or in a
+    /// canonical form without comments, docstrings and layout, so that these cannot sway it
+    /// [default: as --base says; as-written for a decoder from nothing].
+    #[arg(long, value_parser = one_of(&Programs::ALL, Programs::name))]
+    programs: Option<Programs>,
     #[command(flatten)]
     engine: Engine,
 }
@@ -148,6 +153,16 @@ struct Engine {
 const RATE: f32 = 1e-3;
 
 const PRECISIONS: [Precision; 2] = [Precision::Bf16, Precision::F32];
+
+impl Training {
+    /// How programs are written, which the decoder is told.
+    fn programs(&self, trainer: &mut Trainer) -> Programs {
+        if let Some(programs) = self.programs {
+            trainer.set_programs(programs);
+        }
+        trainer.config().programs
+    }
+}
 
 impl Engine {
     fn options(&self) -> TrainOptions {

@@ -3,7 +3,8 @@
 //!
 //! Read in this order: [`extract`], then `best` (the default policy), `rules` (the published
 //! ones), `fence` (Markdown), `cut` (from a byte range to program text), `python` and `grammar`
-//! (the parsers), `tree` (features).
+//! (the parsers), `tree` (features), `canonical` (one text for programs that differ in comments and
+//! layout only).
 //!
 //! Nothing here runs a program, does IO, or fails: a completion without a program is an
 //! [`Extraction`] with a [`Reason`].
@@ -11,6 +12,7 @@
 mod bare;
 mod best;
 mod bug;
+mod canonical;
 mod cut;
 mod edits;
 mod extraction;
@@ -30,6 +32,7 @@ mod thinking;
 mod tree;
 
 pub use bug::{Bug, BugKind, bugs};
+pub use canonical::canonical;
 pub use edits::{EDIT_SEPARATOR, PlayError, PlayErrorKind, edits, play};
 pub use extraction::{Extraction, Note, Reason};
 pub use policy::{Policy, Spec, UnknownPolicy};

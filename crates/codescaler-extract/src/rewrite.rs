@@ -3,7 +3,7 @@
 
 mod format;
 mod insert;
-mod names;
+pub(crate) mod names;
 #[cfg(test)]
 mod tests;
 
@@ -137,7 +137,7 @@ fn span(token: &Token) -> (usize, usize) {
 }
 
 /// The text with parts of it replaced; the parts stand in order and do not overlap.
-fn replaced(program: &str, edits: &[(usize, usize, String)]) -> String {
+pub(crate) fn replaced(program: &str, edits: &[(usize, usize, String)]) -> String {
     let mut made = String::with_capacity(program.len() + 64);
     let mut at = 0;
     for (start, end, text) in edits {

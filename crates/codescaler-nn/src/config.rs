@@ -38,6 +38,32 @@ pub struct DecoderConfig {
     pub qk_norm: bool,
     /// The language-model head is the embedding.
     pub tied: bool,
+    /// How programs are to be written for it.
+    pub programs: Programs,
+}
+
+/// How programs are written before a decoder reads them: `codescaler_programs` in `config.json`,
+/// which `transformers` keeps. Whoever makes the texts sees to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Programs {
+    /// As they are.
+    #[default]
+    AsWritten,
+    /// In canonical form, the same for all that differ in comments and layout only.
+    Canonical,
+}
+
+impl Programs {
+    /// Every form.
+    pub const ALL: [Self; 2] = [Self::AsWritten, Self::Canonical];
+
+    /// The name, as options and files have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::AsWritten => "as-written",
+            Self::Canonical => "canonical",
+        }
+    }
 }
 
 /// Rotary positions (RoFormer, arXiv:2104.09864) in Hugging Face's half-split layout.
@@ -128,6 +154,7 @@ struct Written {
     tie_word_embeddings: Option<bool>,
     use_sliding_window: Option<bool>,
     layer_types: Option<Vec<String>>,
+    codescaler_programs: Option<String>,
 }
 
 impl DecoderConfig {
@@ -189,6 +216,7 @@ impl DecoderConfig {
             output_bias,
             qk_norm,
             tied: written.tie_word_embeddings.unwrap_or(false),
+            programs: written.programs()?,
         };
         config.check_sizes()?;
         Ok(config)
@@ -235,6 +263,12 @@ impl Written {
             return Err(unsupported("mlp_bias", "true", "false"));
         }
         Ok(())
+    }
+
+    fn programs(&self) -> Result<Programs, LoadErrorKind> {
+        let Some(name) = &self.codescaler_programs else { return Ok(Programs::default()) };
+        let known = Programs::ALL.into_iter().find(|programs| programs.name() == name);
+        known.ok_or_else(|| unsupported("codescaler_programs", name, "as-written or canonical"))
     }
 
     /// Older files have `rope_theta` and `rope_scaling`, newer ones `rope_parameters` for both.
@@ -319,6 +353,11 @@ mod tests {
             r#""rope_scaling":null"#,
             r#""rope_scaling":{"rope_type":"llama3","factor":8.0}"#,
             "`low_freq_factor` is missing",
+        );
+        check(
+            r#""model_type":"qwen3""#,
+            r#""model_type":"qwen3","codescaler_programs":"upside-down""#,
+            "`codescaler_programs` is upside-down, but this decoder needs as-written or canonical",
         );
         check(
             r#""num_hidden_layers":28"#,

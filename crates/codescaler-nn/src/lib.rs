@@ -29,7 +29,7 @@ mod speed;
 #[cfg(test)]
 mod reference;
 
-pub use config::{DecoderConfig, Rope, RopeScaling};
+pub use config::{DecoderConfig, Programs, Rope, RopeScaling};
 pub use directory::Directory;
 pub use error::{GroupError, LoadError, LoadErrorKind, ScoreError};
 pub use generate::{Finish, Policy, Request, Sample};

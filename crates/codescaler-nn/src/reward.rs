@@ -4,6 +4,7 @@ use std::num::NonZeroUsize;
 use std::ops::ControlFlow;
 use std::thread;
 
+use crate::config::Programs;
 use crate::decoder::Decoder;
 use crate::directory::Directory;
 use crate::error::{GroupError, LoadError, LoadErrorKind, ScoreError};
@@ -201,6 +202,11 @@ impl RewardModel {
     /// What scores are computed with.
     pub fn kernels(&self) -> Kernels {
         self.decoder.kernels()
+    }
+
+    /// How programs are to be written for it.
+    pub fn programs(&self) -> Programs {
+        self.decoder.config.programs
     }
 
     /// The longest item, in tokens.

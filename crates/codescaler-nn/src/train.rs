@@ -25,7 +25,7 @@ mod rollout;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
-use crate::config::DecoderConfig;
+use crate::config::{DecoderConfig, Programs};
 use crate::error::LoadError;
 use crate::kernel::{Isa, Precision};
 use crate::sample::uniform;
@@ -155,6 +155,11 @@ impl Trainer {
     /// The decoder's shape.
     pub fn config(&self) -> &DecoderConfig {
         &self.config
+    }
+
+    /// Says how programs are written in what this decoder is trained on.
+    pub fn set_programs(&mut self, programs: Programs) {
+        self.config.programs = programs;
     }
 
     /// Numbers that are trained.

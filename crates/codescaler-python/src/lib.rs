@@ -24,7 +24,7 @@ mod _core {
         sandbox::Sandbox,
         scorer::Scorer,
         selection::{select, shape},
-        text::{extract, reward_prompt},
+        text::{canonical, extract, reward_prompt},
     };
     use pyo3::prelude::*;
 

@@ -32,6 +32,13 @@ pub(crate) fn extract(
     Ok((found.program, span, reason, found.notes.iter().map(ToString::to_string).collect()))
 }
 
+/// The program in canonical form.
+#[pyfunction]
+pub(crate) fn canonical(py: Python<'_>, program: &str, language: &str) -> PyResult<String> {
+    let language = named(language)?;
+    Ok(py.detach(|| codescaler_extract::canonical(program, language).into_owned()))
+}
+
 /// What a reward model is told of a problem (JSON).
 #[pyfunction]
 pub(crate) fn reward_prompt(problem: &str) -> PyResult<String> {

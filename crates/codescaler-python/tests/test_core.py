@@ -47,6 +47,12 @@ class Extraction(unittest.TestCase):
         twice = fenced(RIGHT) + fenced(WRONG)
         self.assertEqual(codescaler.extract(twice, policy="single-valid").reason, "many_blocks")
 
+    def test_comments_layout_and_names_go(self):
+        program = "def f( n ):\n  # Correct.\n  return (n+\n    1)\n"
+        self.assertEqual(codescaler.canonical(program), "def f(a):\n    return a + 1\n")
+        self.assertEqual(codescaler.canonical("def ("), "def (")
+        self.assertEqual(codescaler.canonical("int a; // b\n", language="cpp"), "int a;\n")
+
     def test_any_text_is_read(self):
         self.assertIsNone(codescaler.extract("\ud83d broken").program)
         with self.assertRaisesRegex(ValueError, "unknown extraction policy"):

@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::{
     Item, Read, Step, TOO_LONG_REASON, Unread,
     error::{OpenError, ScoreError},
-    program::program_of,
+    program::{program_of, read_as},
     record,
 };
 
@@ -122,6 +122,7 @@ impl Decoder {
             ("scorer".to_owned(), json!("decoder")),
             ("weights".to_owned(), json!(self.fingerprint)),
             ("prompt".to_owned(), json!(REWARD_PROMPT)),
+            ("programs".to_owned(), json!(self.reward_model.programs().name())),
             ("policy".to_owned(), json!(policy.to_string())),
             ("precision".to_owned(), json!(kernels.precision.name())),
             ("isa".to_owned(), json!(kernels.isa.name())),
@@ -237,6 +238,7 @@ impl Decoder {
                 Ok(program) => program,
                 Err(reason) => return Ok(Err(reason)),
             };
+            let program = read_as(&program, candidate.language, self.reward_model.programs());
             match self.reward_model.item(&prompts[problem.id.as_str()], &program, self.too_long) {
                 Ok(item) => Ok(Ok(item)),
                 Err(error @ Error::TooLong { .. }) => {

@@ -26,7 +26,7 @@ pub use self::{
     decoder::{Decoder, DecoderOptions},
     error::{OpenError, ScoreError},
     linear::Linear,
-    program::{beginning_of, program_of},
+    program::{beginning_of, program_of, read_as},
 };
 
 /// Where a reward model is.

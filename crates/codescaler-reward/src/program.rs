@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 
 use codescaler::{candidate::Candidate, language::Language, problem::Problem};
-use codescaler_extract::{Policy, Spec, check_syntax, extract};
+use codescaler_extract::{Policy, Spec, canonical, check_syntax, extract};
+use codescaler_nn::Programs;
 
 /// The program of a candidate, or why there is none.
 ///
@@ -34,6 +35,16 @@ pub fn program_of<'a>(
     match extraction.program {
         Some(program) => Ok(Cow::Owned(program)),
         None => Err(extraction.reason.map_or_else(String::new, |reason| reason.to_string())),
+    }
+}
+
+/// The program as a decoder is to read it, which [`DecoderConfig::programs`] says.
+///
+/// [`DecoderConfig::programs`]: codescaler_nn::DecoderConfig::programs
+pub fn read_as(program: &str, language: Language, programs: Programs) -> Cow<'_, str> {
+    match programs {
+        Programs::AsWritten => Cow::Borrowed(program),
+        Programs::Canonical => canonical(program, language),
     }
 }
 

@@ -11,8 +11,8 @@ use std::{
 use anyhow::Context as _;
 use clap::{Args, ValueEnum};
 use codescaler_nn::{
-    AdamW, Answers, Confidence, DecoderConfig, Parametrization, PassAt, Rope, RopeScaling,
-    Schedule, TextEncoder, TrainHead, Trainer, tokens_computed,
+    AdamW, Answers, Confidence, DecoderConfig, Parametrization, PassAt, Programs, Rope,
+    RopeScaling, Schedule, TextEncoder, TrainHead, Trainer, tokens_computed,
 };
 use serde_json::json;
 
@@ -146,6 +146,7 @@ impl ShapeOptions {
             output_bias: false,
             qk_norm: true,
             tied: true,
+            programs: Programs::default(),
         })
     }
 }
@@ -191,8 +192,9 @@ fn start(options: &Options) -> Result<(Trainer, TextEncoder), Failure> {
 
 pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Failure> {
     let (mut trainer, text) = start(options)?;
+    let programs = options.training.programs(&mut trainer);
     options.training.engine.adapt(&mut trainer, options.seed);
-    let texts = options.texts.read(terminal)?;
+    let texts = options.texts.read(terminal, programs)?;
     let confidence = options.confidence.of();
     let lessons = lessons(&text, &texts, (options.training.tokens_max, confidence))?;
     let costs: Vec<usize> = lessons.iter().map(|lesson| tokens_computed(&lesson.texts)).collect();

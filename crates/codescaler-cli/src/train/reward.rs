@@ -8,15 +8,17 @@ use std::{
 
 use clap::{Args, ValueEnum};
 use codescaler::{
-    preference::{Preference, Side},
+    language::Language,
+    preference::Preference,
     problem::Problem,
     prompt::reward_prompt,
     seed::{Rng, derive, digest},
 };
 use codescaler_nn::{
-    Group, Item, Objective, RewardLoss, Targets, TextEncoder, TooLong, TrainHead, Trainer,
-    tokens_computed,
+    Group, Item, Objective, Programs, RewardLoss, Targets, TextEncoder, TooLong, TrainHead,
+    Trainer, tokens_computed,
 };
+use codescaler_reward::read_as;
 use rayon::prelude::*;
 use serde_json::json;
 
@@ -112,8 +114,9 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
     let train = decoder.training.engine.options();
     let mut trainer = Trainer::load(base, TrainHead::Score, &train).map_err(unusable)?;
     let text = TextEncoder::load(base, trainer.config().vocab).map_err(unusable)?;
+    let programs = decoder.training.programs(&mut trainer);
     decoder.training.engine.adapt(&mut trainer, options.seed);
-    let learnt = read(terminal, decoder, &text, options.seed)?;
+    let learnt = read(terminal, decoder, (&text, programs), options.seed)?;
     let costs: Vec<usize> = learnt.iter().map(|group| tokens_computed(&group.items)).collect();
     let epochs = options.epochs.unwrap_or(1);
     let tokens_per_step = decoder.training.tokens_per_step.unwrap_or(32768);
@@ -133,7 +136,7 @@ pub(super) fn run(terminal: Terminal, options: &RewardOptions) -> Result<Outcome
         "objective": format!("{:?}", decoder.objective).to_lowercase(),
         "margin": decoder.margin, "centring": decoder.centring,
         "every_token": decoder.every_token, "group": decoder.group,
-        "hide_problem": decoder.hide_problem, "shared": !decoder.unshared,
+        "hide_problem": decoder.hide_problem, "shared": !decoder.unshared, "programs": programs.name(),
         "training": decoder.training.plan((tokens_per_step, rate)), "steps": steps.len(), "pairs": pairs,
         "parameters": trainer.parameters(),
     });
@@ -184,7 +187,7 @@ impl DecoderOptions {
 fn read(
     terminal: Terminal,
     options: &DecoderOptions,
-    text: &TextEncoder,
+    text: (&TextEncoder, Programs),
     seed: u64,
 ) -> Result<Vec<Learnt>, Failure> {
     let mut problems: BTreeMap<String, Problem> = BTreeMap::new();
@@ -226,7 +229,7 @@ impl DecoderOptions {
     /// Groups of one problem, and the number of pairs that are too long.
     fn groups(
         &self,
-        text: &TextEncoder,
+        text: (&TextEncoder, Programs),
         prompt: &str,
         preferences: &[Preference],
     ) -> (Vec<Learnt>, usize) {
@@ -236,7 +239,9 @@ impl DecoderOptions {
         for preference in preferences {
             let pair = preference.sides().map(|side| {
                 let key = digest(side.program.as_bytes());
-                items.entry(key).or_insert_with(|| self.item(text, prompt, side));
+                items.entry(key).or_insert_with(|| {
+                    self.item(text, prompt, (&side.program, preference.language))
+                });
                 key
             });
             if pair.iter().all(|key| items[key].is_some()) {
@@ -270,9 +275,15 @@ impl DecoderOptions {
 
     /// A program's tokens after its problem's; the middle of a long problem is left out, as it is
     /// where a reward model of so few positions scores.
-    fn item(&self, text: &TextEncoder, prompt: &str, side: &Side) -> Option<Vec<u32>> {
+    fn item(
+        &self,
+        (text, programs): (&TextEncoder, Programs),
+        prompt: &str,
+        (program, language): (&str, Language),
+    ) -> Option<Vec<u32>> {
         let limit = self.training.tokens_max;
-        let item = Item::new(text, (prompt, &side.program), limit, TooLong::TrimProblem).ok()?;
+        let program = read_as(program, language, programs);
+        let item = Item::new(text, (prompt, &program), limit, TooLong::TrimProblem).ok()?;
         Some(item.tokens().to_vec())
     }
 }

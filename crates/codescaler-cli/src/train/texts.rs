@@ -10,7 +10,8 @@ use anyhow::Context as _;
 use clap::Args;
 use codescaler::{candidate::Candidate, prompt::reward_prompt, seed::digest};
 use codescaler_extract::{Policy, tree_digest};
-use codescaler_reward::program_of;
+use codescaler_nn::Programs;
+use codescaler_reward::{program_of, read_as};
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -59,6 +60,8 @@ pub(super) struct Texts {
     pub(super) programs: Vec<(String, Vec<String>)>,
     /// Conversations that end with an answer.
     pub(super) conversations: Vec<Conversation>,
+    /// How programs are written.
+    form: Programs,
     held_out_problems: u64,
     held_out_programs: u64,
     files: Vec<Json>,
@@ -78,14 +81,14 @@ pub(super) struct Turn {
 }
 
 impl TextOptions {
-    pub(super) fn read(&self, terminal: Terminal) -> Result<Texts, Failure> {
+    pub(super) fn read(&self, terminal: Terminal, form: Programs) -> Result<Texts, Failure> {
         if self.data.is_empty() && self.corpus.is_empty() && self.conversations.is_empty() {
             return Err(Failure::input(
                 "nothing to learn from: give --data, --corpus or --conversations",
             ));
         }
         let held_out = HeldOut::read(&self.held_out, self.leave_out.as_deref())?;
-        let mut texts = Texts::default();
+        let mut texts = Texts { form, ..Texts::default() };
         for path in &self.corpus {
             terminal.note(&format!("reading {}", path.display()));
             texts.read_corpus(path, &held_out)?;
@@ -110,6 +113,7 @@ impl Texts {
     pub(super) fn plan(&self) -> Json {
         json!({
             "files": self.files,
+            "programs_written": self.form.name(),
             "texts": self.code.len(),
             "problems": self.programs.len(),
             "programs": self.programs.iter().map(|(_, programs)| programs.len()).sum::<usize>(),
@@ -149,7 +153,7 @@ impl Texts {
                 if tree_digest(text, language).is_some_and(|tree| held_out.trees.contains(&tree)) {
                     self.held_out_programs += 1;
                 } else if seen.insert(digest(text.as_bytes())) {
-                    self.code.push(text.to_owned());
+                    self.code.push(read_as(text, language, self.form).into_owned());
                 }
             }
             check_interrupt()?;
@@ -205,6 +209,7 @@ impl Texts {
                     continue;
                 };
                 let tree = tree_digest(&program, candidate.language);
+                let program = read_as(&program, candidate.language, self.form);
                 if tree.is_some_and(|tree| held_out.trees.contains(&tree)) {
                     self.held_out_programs += 1;
                 } else if !programs.iter().any(|known| *known == program) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use codescaler_nn::{TokenizerError, train_tokenizer};
+use codescaler_nn::{Programs, TokenizerError, train_tokenizer};
 use serde_json::json;
 
 use super::texts::TextOptions;
@@ -29,7 +29,7 @@ pub(super) fn run(terminal: Terminal, options: &Options) -> Result<Outcome, Fail
         let out = options.out.display();
         return Err(Failure::input(format!("{out} exists: delete it or name another output")));
     }
-    let texts = options.texts.read(terminal)?;
+    let texts = options.texts.read(terminal, Programs::AsWritten)?;
     let programs = texts
         .programs
         .iter()

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::layout::Tensor;
 use super::{TrainHead, Trainer};
-use crate::config::{DecoderConfig, RopeScaling};
+use crate::config::{DecoderConfig, Programs, RopeScaling};
 use crate::error::LoadError;
 use crate::kernel::{Precision, to_bf16};
 use crate::weights::{WEIGHTS, Weights};
@@ -220,6 +220,9 @@ fn config_json(config: &DecoderConfig, head: TrainHead, dtype: &str) -> Value {
         "use_sliding_window": false,
         "torch_dtype": dtype,
     });
+    if config.programs != Programs::default() {
+        json["codescaler_programs"] = json!(config.programs.name());
+    }
     if head == TrainHead::Score {
         json["num_labels"] = json!(1);
         json["problem_type"] = json!("regression");

@@ -4,7 +4,7 @@ mod definition;
 mod framework;
 
 use super::*;
-use crate::config::{Rope, RopeScaling};
+use crate::config::{Programs, Rope, RopeScaling};
 use crate::sample::uniform;
 use definition::Definition;
 
@@ -26,6 +26,7 @@ fn config(family: &str) -> DecoderConfig {
         output_bias: false,
         qk_norm: true,
         tied: true,
+        programs: Programs::default(),
     };
     match family {
         "qwen3" => qwen3,

@@ -8,7 +8,7 @@
 from codescaler._core import __version__
 from codescaler.curation import Curated, curate, preference_row
 from codescaler.execution import Executed, Fault, Sandbox, execute
-from codescaler.extraction import Extraction, extract
+from codescaler.extraction import Extraction, canonical, extract
 from codescaler.records import Kind, read_records, write_records
 from codescaler.reward import InfraError, Item, Reward, RewardError, Rewarder
 from codescaler.scoring import Scored, Scorer, score
@@ -32,6 +32,7 @@ __all__ = [
     "Scorer",
     "Shaping",
     "__version__",
+    "canonical",
     "curate",
     "execute",
     "extract",

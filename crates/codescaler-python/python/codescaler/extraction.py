@@ -43,3 +43,12 @@ def extract(
     program, span, reason, notes = _core.extract(text(completion), language, called, policy)
     name, message = reason or (None, None)
     return Extraction(program, span, name, message, tuple(notes))
+
+
+def canonical(program: str, *, language: str = "python") -> str:
+    """The program without comments, docstrings and layout of its own, variables called `a`, `b` …
+
+    What a reward model with `"codescaler_programs": "canonical"` in its `config.json` is to be given
+    where something else than `score` runs it. What does not parse stays as it is.
+    """
+    return _core.canonical(text(program), language)

@@ -6,7 +6,7 @@ use super::super::layout::Layout;
 use super::super::network::{Batch, Moment};
 use super::super::{AdamW, TrainHead, TrainOptions, Trainer};
 use super::*;
-use crate::config::{Rope, RopeScaling};
+use crate::config::{Programs, Rope, RopeScaling};
 use crate::kernel::{Isa, Precision};
 use crate::sample::uniform;
 
@@ -27,6 +27,7 @@ fn config(width: usize) -> DecoderConfig {
         output_bias: false,
         qk_norm: true,
         tied: false,
+        programs: Programs::default(),
     }
 }
 
