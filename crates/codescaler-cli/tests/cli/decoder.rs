@@ -105,6 +105,7 @@ fn the_header_says_what_a_score_depends_on() {
           "scorer": "decoder",
           "weights": "37a5c2734457c13d61b058d7f9ede99e",
           "prompt": "statement-starter/1",
+          "programs": "as-written",
           "policy": "best-valid",
           "precision": "f32",
           "isa": "portable",

@@ -10,7 +10,7 @@ use std::{
 
 use codescaler_report::tensorboard::{events, scalars};
 use expect_test::{Expect, expect};
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use crate::{codescaler, folder, transcript, write_pool};
 
@@ -143,6 +143,41 @@ fn a_killed_unit_scaled_policy_resumes_to_the_same_bits() {
             exit 2
         "#]],
     );
+}
+
+/// Comments, layout and names change no bit of a score, and what is trained further reads so, too.
+#[test]
+fn a_reward_model_of_canonical_programs_reads_no_comments() {
+    let canonical = format!("{REWARD} --programs canonical");
+    let folder = prepared("train-canonical", &[POLICY, PAIRS, &canonical]);
+    run(&folder, &REWARD.replace("--base policy", "--base rm").replace("--out rm", "--out again"));
+    let problems = fs::read_to_string(folder.join("problems.jsonl")).unwrap();
+    let problem: Json = serde_json::from_str(problems.lines().nth(1).unwrap()).unwrap();
+    let programs = ["def f(n):\n    return n + 1\n", "def f( m ):\n  # Right.\n  return (m+1)\n"];
+    let mut lines = vec![json!({"format": "codescaler/candidates", "version": 1})];
+    lines.extend(programs.iter().enumerate().map(|(index, program)| {
+        json!({"problem": problem["id"], "index": index, "program": program, "language": "python"})
+    }));
+    let lines: Vec<String> = lines.iter().map(Json::to_string).collect();
+    fs::write(folder.join("two.jsonl"), lines.join("\n") + "\n").unwrap();
+    for of in ["rm", "again"] {
+        let config = fs::read_to_string(folder.join(of).join("config.json")).unwrap();
+        assert!(config.contains("\"codescaler_programs\": \"canonical\""), "{config}");
+        run(
+            &folder,
+            &format!(
+                "score --quiet --reward-model {of} --problems problems.jsonl --candidates two.jsonl \
+                 --out {of}.jsonl"
+            ),
+        );
+        let text = fs::read_to_string(folder.join(format!("{of}.jsonl"))).unwrap();
+        let scores = text.lines().skip(1).map(|line| {
+            let score: Json = serde_json::from_str(line).unwrap();
+            score["score"].as_f64().unwrap()
+        });
+        let scores: Vec<f64> = scores.collect();
+        assert!(scores.len() == 2 && scores[0].to_bits() == scores[1].to_bits(), "{scores:?}");
+    }
 }
 
 #[test]
