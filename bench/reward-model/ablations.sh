@@ -75,11 +75,15 @@ arm rewrites policy-128x4 all     --sources any --pairs-max 6900 --augment all -
 learn points policy-128x4 whole --objective points
 learn list   policy-128x4 whole --objective list --group 8
 learn margin policy-128x4 whole --margin 1
+# The pairs of `balanced` once more: in another order, and programs in canonical form.
+learn balanced-2  policy-128x4 balanced --seed 2
+learn canonical   policy-128x4 balanced --programs canonical
+learn canonical-2 policy-128x4 balanced --programs canonical --seed 2
 
 # What reading the problem is worth, to the whole recipe.
 judge whole hidden lcb_val/judged/candidates.jsonl --hide-problem
 
-names=(whole aligned balanced quarter half rewrites points list margin)
+names=(whole aligned balanced quarter half rewrites points list margin balanced-2 canonical canonical-2)
 of() { for name in "${names[@]}"; do echo --scores "arms/$name/$1.jsonl"; done; }
 "$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/judged/candidates.jsonl \
     --skip-empty $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json

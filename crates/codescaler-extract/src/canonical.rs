@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use codescaler::language::Language;
 use ruff_python_ast::{
-    Expr, ModModule, Stmt,
+    ModModule, Stmt,
     visitor::source_order::{self, SourceOrderVisitor},
 };
 use ruff_python_codegen::{Generator, Stylist};
@@ -70,7 +70,9 @@ struct Strings(Vec<(usize, usize)>);
 
 impl<'a> SourceOrderVisitor<'a> for Strings {
     fn visit_body(&mut self, body: &'a [Stmt]) {
-        let is_string = |statement: &Stmt| matches!(statement, Stmt::Expr(own) if matches!(&*own.value, Expr::StringLiteral(_)));
+        let is_string = |statement: &Stmt| {
+            statement.as_expr_stmt().is_some_and(|own| own.value.is_string_literal_expr())
+        };
         let is_code = !body.iter().all(is_string);
         for statement in body {
             if is_string(statement) && is_code {

@@ -108,7 +108,6 @@ impl Crew {
             self.helpers.push((post, helper.thread().clone()));
         }
         let called = &self.helpers[..helpers];
-        let run: *const (dyn Fn() + Sync) = run;
         // SAFETY: only the lifetime changes; see `Task`.
         let task = Task(unsafe {
             std::mem::transmute::<*const (dyn Fn() + Sync), *const (dyn Fn() + Sync + 'static)>(run)
@@ -118,9 +117,8 @@ impl Crew {
             post.state.store(CALLED, Ordering::Release);
             thread.unpark();
         }
-        // SAFETY: it is the caller's, who is waiting.
-        let own = panic::catch_unwind(AssertUnwindSafe(|| unsafe { (*run)() }));
-        let mut panicked = own.err();
+        // A panic waits for the helpers, too.
+        let mut panicked = panic::catch_unwind(AssertUnwindSafe(run)).err();
         for (post, _) in called {
             post.await_done();
             panicked = panicked.or(lock(&post.panic).take());
