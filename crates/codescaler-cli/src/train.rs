@@ -116,8 +116,8 @@ struct Training {
     #[arg(long, default_value_t = 1024)]
     tokens_max: usize,
     /// How programs are written for the decoder, in training and ever after: as they are, or in a
-    /// canonical form without comments, docstrings and layout, so that these cannot sway it
-    /// [default: as --base says; as-written for a decoder from nothing].
+    /// canonical form without comments, docstrings, layout and names of variables, so that these
+    /// cannot sway it [default: as --base says; as-written for a decoder from nothing].
     #[arg(long, value_parser = one_of(&Programs::ALL, Programs::name))]
     programs: Option<Programs>,
     #[command(flatten)]

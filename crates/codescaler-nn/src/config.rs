@@ -49,7 +49,8 @@ pub enum Programs {
     /// As they are.
     #[default]
     AsWritten,
-    /// In canonical form, the same for all that differ in comments and layout only.
+    /// In canonical form, the same for all that differ in comments, layout and names of variables
+    /// only.
     Canonical,
 }
 

@@ -181,8 +181,8 @@ mod tests {
 
     #[test]
     fn items_are_shared_out() {
-        for (threads, items) in [(0, 3), (1, 5), (2, 0), (2, 1), (3, 100), (8, 3)] {
-            check(threads, if threads == 0 { 0 } else { items });
+        for (threads, items) in [(0, 0), (1, 5), (2, 0), (2, 1), (3, 100), (8, 3)] {
+            check(threads, items);
         }
         // Within work, and from several threads, helpers are busy.
         for_each(&mut [(); 3], 0..6, |(), _| check(2, 10));

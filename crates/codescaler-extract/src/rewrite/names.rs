@@ -46,9 +46,7 @@ pub(crate) fn in_order(
     let Some(variables) = variables(program, (module, tokens), "") else { return Vec::new() };
     let names = || tokens.iter().map(|token| text(program, token));
     let stay: BTreeSet<&str> = names().filter(|name| !variables.contains(name)).collect();
-    let keywords = ["as", "if", "in", "is", "or"];
-    let mut fresh =
-        (0..).map(letters).filter(|new| !stay.contains(&new[..]) && !keywords.contains(&&new[..]));
+    let mut fresh = (0..).map(letters).filter(|new| !stay.contains(&new[..]));
     let mut new_names: BTreeMap<&str, String> = BTreeMap::new();
     for name in names().filter(|name| variables.contains(name)) {
         new_names.entry(name).or_insert_with(|| fresh.next().expect("there is always another"));

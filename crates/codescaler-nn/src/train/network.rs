@@ -65,8 +65,8 @@ pub(crate) struct Both<'a, C> {
     pub backward: Panels<'a, C>,
 }
 
-/// What the backward pass needs of one block's forward pass. Of the last one `middle`, `mixed` and
-/// `gate_up` have R rows.
+/// What the backward pass needs of one block's forward pass. Of the last one all but `x`, its norm and
+/// `qkv` have R rows.
 struct Kept<'a, C> {
     /// The residual stream before the block and between its halves: (T, C).
     x: Buffer<'a, f32>,
