@@ -30,10 +30,11 @@ const RATE: f32 = 1e-3;
 /// Measure how fast a decoder of 15.5 million parameters is trained, beside PyTorch.
 ///
 /// Sides take turns on the same texts from the same weights, each in a process of its own: forward,
-/// backward, clipping and AdamW. First the next token of 16 texts of 256 tokens, then a score for each
-/// by Bradley-Terry, two and two, ours and PyTorch's in bf16 (autocast) and in f32; then one problem of
-/// 400 tokens with 16 candidates of 200, ours alone, with the problem's tokens computed once and with
-/// nothing shared.
+/// backward, clipping and AdamW. First the next token of 16 texts of 256 tokens; then pairs, 8 problems
+/// of 128 tokens with two programs of 128 each, by Bradley-Terry; both beside PyTorch in bf16
+/// (autocast) and in f32. Then one problem of 400 tokens with 16 candidates of 200, ours alone. Ours
+/// computes the tokens that a problem's programs share once, and stands there with nothing shared,
+/// too.
 #[derive(Args)]
 #[command(after_help = "\
 Texts are random: speed does not depend on what they say. Peak memory is what was resident, libraries
@@ -107,7 +108,10 @@ impl Sizes {
         match load {
             Load::NextToken => format!("next token: {texts} texts of {tokens} tokens a step"),
             Load::Pairs => {
-                format!("pairs: a score for each of {texts} texts of {tokens} tokens a step")
+                let (pairs, half) = (texts / 2, tokens / 2);
+                format!(
+                    "pairs: {pairs} problems of {half} tokens with two programs of {half} a step"
+                )
             }
             Load::Listwise => format!(
                 "listwise: a problem of {problem} tokens with {n} candidates of {own} a step"
@@ -128,16 +132,17 @@ impl Sizes {
             };
             (0..n).map(|_| token()).collect()
         };
+        let mut group = |problem: usize, n: usize, own: usize| -> Vec<Vec<u32>> {
+            let problem = text(problem);
+            (0..n).map(|_| [problem.clone(), text(own)].concat()).collect()
+        };
+        let (texts, tokens) = self.texts;
         let groups = match load {
-            Load::NextToken => (0..self.texts.0).map(|_| vec![text(self.texts.1)]).collect(),
-            Load::Pairs => {
-                let pair = |_| vec![text(self.texts.1), text(self.texts.1)];
-                (0..self.texts.0 / 2).map(pair).collect()
-            }
+            Load::NextToken => (0..texts).map(|_| group(0, 1, tokens)).collect(),
+            Load::Pairs => (0..texts / 2).map(|_| group(tokens / 2, 2, tokens / 2)).collect(),
             Load::Listwise => {
                 let (n, problem, own) = self.candidates;
-                let problem = text(problem);
-                vec![(0..n).map(|_| [problem.clone(), text(own)].concat()).collect()]
+                vec![group(problem, n, own)]
             }
         };
         Work { rate: RATE, groups }

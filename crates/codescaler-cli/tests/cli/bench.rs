@@ -112,9 +112,9 @@ fn every_side_trains_the_same() {
         "next token: 2 texts of 16 tokens a step" (32 tokens)
           "ours, bf16"
           "ours, f32"
-        "pairs: a score for each of 2 texts of 16 tokens a step" (32 tokens)
+        "pairs: 1 problems of 8 tokens with two programs of 8 a step" (32 tokens)
           "ours, bf16"
-          "ours, f32"
+          "ours, bf16, nothing shared"
         "listwise: a problem of 12 tokens with 4 candidates of 6 a step" (72 tokens)
           "ours, bf16"
           "ours, bf16, nothing shared""#]]

@@ -42,6 +42,8 @@ pub(super) struct Measured {
     name: String,
     /// Of all texts.
     tokens: usize,
+    /// What others are compared with.
+    reference: Option<Side>,
     rows: Vec<Figures>,
 }
 
@@ -60,10 +62,11 @@ struct Figures {
 impl Measured {
     /// Ends the sides' processes.
     pub(super) fn new(name: String, tokens: usize, rows: Vec<Row>) -> Result<Measured, Failure> {
-        let reference = rows.iter().find(|row| row.side.is_reference());
+        let reference = Side::reference(rows.iter().map(|row| row.side));
+        let reference_row = rows.iter().find(|row| Some(row.side) == reference);
         let seconds = |row: &Row| row.wall_s.clone().into_iter();
         let figures = |row: &Row| {
-            let reference = reference.filter(|reference| reference.side != row.side);
+            let reference = reference_row.filter(|reference| reference.side != row.side);
             #[expect(clippy::cast_precision_loss, reason = "a number of tokens")]
             let tokens_per_s = Spread::of(seconds(row).map(|wall_s| tokens as f64 / wall_s));
             Ok(Figures {
@@ -79,12 +82,11 @@ impl Measured {
             })
         };
         let rows = rows.iter().map(figures).collect::<Result<_, Failure>>()?;
-        Ok(Measured { name, tokens, rows })
+        Ok(Measured { name, tokens, reference, rows })
     }
 
     pub(super) fn show(&self) -> String {
-        let reference = self.rows.iter().find(|row| row.side.is_reference());
-        let reference = reference.map_or_else(|| "–".to_owned(), |row| row.side.name());
+        let reference = self.reference.map_or_else(|| "–".to_owned(), Side::name);
         let line = |row: &Figures| {
             vec![
                 row.side.name(),
@@ -114,6 +116,7 @@ impl Measured {
             })
         };
         let sides: Vec<Json> = self.rows.iter().map(line).collect();
-        json!({"load": self.name, "tokens": self.tokens, "sides": sides})
+        let reference = self.reference.map(Side::name);
+        json!({"load": self.name, "tokens": self.tokens, "reference": reference, "sides": sides})
     }
 }

@@ -22,7 +22,7 @@ use crate::{
 pub(super) enum Load {
     /// To predict the next token of every text.
     NextToken,
-    /// To prefer the first of every two texts.
+    /// To prefer the first of two texts that begin with the same problem.
     Pairs,
     /// To prefer the right candidates of a problem.
     Listwise,
@@ -116,29 +116,29 @@ impl Side {
         }
     }
 
-    /// Whether others are compared with it.
-    pub(super) fn is_reference(self) -> bool {
-        match self {
-            Side::Ours { is_shared, .. } => !is_shared,
-            Side::Framework { dtype } => dtype == "bf16",
-        }
+    /// What others are compared with: PyTorch in bf16, without it ours with nothing shared.
+    pub(super) fn reference(sides: impl Iterator<Item = Side> + Clone) -> Option<Side> {
+        let framework = |side: &Side| matches!(side, Side::Framework { dtype: "bf16" });
+        let apart = |side: &Side| matches!(side, Side::Ours { is_shared: false, .. });
+        sides.clone().find(framework).or_else(|| sides.clone().find(apart))
     }
 }
 
 impl Setting {
     pub(super) fn sides(&self) -> Vec<Side> {
-        let ours = |precision| Side::Ours { precision, is_shared: true };
-        match self.load {
-            Load::NextToken | Load::Pairs => {
-                let framework = ["bf16", "f32"].map(|dtype| Side::Framework { dtype });
-                let framework = framework.into_iter().filter(|_| self.peer.is_some());
-                [Precision::Bf16, Precision::F32].map(ours).into_iter().chain(framework).collect()
-            }
-            Load::Listwise => {
-                let precision = Precision::Bf16;
-                vec![ours(precision), Side::Ours { precision, is_shared: false }]
-            }
-        }
+        let ours = |precision, is_shared| Side::Ours { precision, is_shared };
+        let (bf16, f32) = (Precision::Bf16, Precision::F32);
+        let ours = match self.load {
+            // There is nothing to share.
+            Load::NextToken => [ours(bf16, true), ours(f32, true)],
+            Load::Pairs | Load::Listwise => [ours(bf16, true), ours(bf16, false)],
+        };
+        let framework: &[&str] = match self.load {
+            Load::NextToken | Load::Pairs if self.peer.is_some() => &["bf16", "f32"],
+            Load::NextToken | Load::Pairs | Load::Listwise => &[],
+        };
+        let framework = framework.iter().map(|dtype| Side::Framework { dtype });
+        ours.into_iter().chain(framework).collect()
     }
 
     /// Starts a side, which makes its decoder when it is asked for the first time.
