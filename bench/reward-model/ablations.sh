@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # What each part of the recipe is worth, on contest programs: ablations.sh DATA OUT
-# Every arm is a decoder of 1.8 million parameters trained by Bradley-Terry on the same number of
+# Every arm but one is a decoder of 1.8 million parameters trained by Bradley-Terry on the same number of
 # pairs of LiveCodeBench's training problems, one thing changed, and judged on its validation problems.
 # Stages that are done are passed over, a stopped one goes on where it was.
 set -euo pipefail
@@ -8,10 +8,6 @@ here=$(dirname "$(realpath "$0")") data=$(realpath "$1") out=$2
 mkdir -p "$out" && cd "$out"
 source "$here/data.sh"
 
-policy() { # name, width, layers
-    [ -e "$1/model.safetensors" ] || "$CODESCALER" train policy --base tokenizer "${texts[@]}" \
-        --width "$2" --layers "$3" --rate 2e-3 --tokens-per-step 8192 --tokens-max 1024 --out "$1"
-}
 # What is left out so that one problem of so many stays.
 part() { # name, of how many problems one
     python3 - "$2" "$data/judgebench_overlap.json" > "$1.json" <<'PY'
@@ -49,7 +45,7 @@ arm() { # name, base, part of the problems, options of `curate pairs`
 learn() { # name, base, arm whose pairs are learnt, options of `train reward`
     local name=$1
     [ -e "arms/$name/reward-model/model.safetensors" ] || "$CODESCALER" train reward --base "$2" \
-        --problems lcb/problems.jsonl --preferences "arms/$3/pairs.jsonl" --rate 6e-4 \
+        --problems lcb/problems.jsonl --preferences "arms/$3/pairs.jsonl" --rate "${rate:-6e-4}" \
         --tokens-max 1280 --every-token 1 --out "arms/$name/reward-model" "${@:4}"
     judge "$name" scores lcb_val/judged/candidates.jsonl
     judge "$name" probes lcb_val/probes/candidates.jsonl
@@ -80,10 +76,14 @@ learn balanced-2  policy-128x4 balanced --seed 2
 learn canonical   policy-128x4 balanced --programs canonical
 learn canonical-2 policy-128x4 balanced --programs canonical --seed 2
 
+# And by a decoder of 6.5 million parameters, the recipe's.
+policy policy 256 6
+rate=5e-4 learn large policy balanced
+
 # What reading the problem is worth, to the whole recipe.
 judge whole hidden lcb_val/judged/candidates.jsonl --hide-problem
 
-names=(whole aligned balanced quarter half rewrites points list margin balanced-2 canonical canonical-2)
+names=(whole aligned balanced quarter half rewrites points list margin balanced-2 canonical canonical-2 large)
 of() { for name in "${names[@]}"; do echo --scores "arms/$name/$1.jsonl"; done; }
 "$CODESCALER" eval reward --problems lcb_val/problems.jsonl --candidates lcb_val/judged/candidates.jsonl \
     --skip-empty $(of scores) --scores arms/whole/hidden.jsonl --by difficulty --out arms/results.json

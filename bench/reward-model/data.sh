@@ -20,6 +20,10 @@ texts=(--data lcb --data leetcode --data mbpp --data apps --corpus "$data/corpus
     --held-out lcb_val --held-out humaneval --held-out mbppplus "${leave_out[@]}")
 [ -e tokenizer/tokenizer.json ] ||
     "$CODESCALER" train tokenizer "${texts[@]}" --vocab 8192 --out tokenizer
+policy() { # name, width, layers
+    [ -e "$1/model.safetensors" ] || "$CODESCALER" train policy --base tokenizer "${texts[@]}" \
+        --width "$2" --layers "$3" --rate 2e-3 --tokens-per-step 8192 --tokens-max 1024 --out "$1"
+}
 
 # 2. Bugs of one token, found wrong by running them.
 against=(--against lcb_val --against humaneval --against humanevalx --against mbppplus "${leave_out[@]}")

@@ -9,9 +9,7 @@ mkdir -p "$out" && cd "$out"
 source "$here/data.sh"
 
 # 4. The policy, and the reward model in two passes.
-[ -e policy/model.safetensors ] ||
-    "$CODESCALER" train policy --base tokenizer "${texts[@]}" --width 256 --layers 6 --rate 2e-3 \
-        --tokens-per-step 8192 --tokens-max 1024 --out policy
+policy policy 256 6
 learn() { # base, folder, rate, options
     [ -e "$2/model.safetensors" ] || "$CODESCALER" train reward --base "$1" --out "$2" --rate "$3" \
         --tokens-max 1280 --every-token 1 "${@:4}"
@@ -21,3 +19,13 @@ learnt=()
 for name in lcb lcb_bugs leetcode mbpp apps condefects; do learnt+=(--preferences "$name.pairs.jsonl"); done
 for folder in lcb leetcode mbpp apps; do learnt+=(--problems "$folder/problems.jsonl"); done
 learn first reward-model 5e-4 "${learnt[@]}"
+
+# 5. Two small ones that are asked beside it: balanced pairs as they were written, by two seeds.
+policy policy-128x4 128 4
+[ -e members.pairs.jsonl ] || "$CODESCALER" curate pairs --problems lcb/problems.jsonl \
+    --candidates lcb/candidates.jsonl "${against[@]}" --per-problem 96 --per-program 16 \
+    --pairs-max 9000 --out members.pairs.jsonl
+for seed in 1 2; do
+    learn policy-128x4 "member-$seed" 6e-4 --problems lcb/problems.jsonl \
+        --preferences members.pairs.jsonl --seed "$seed"
+done

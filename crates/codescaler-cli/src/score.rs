@@ -72,9 +72,9 @@ impl Scorer {
 /// A reward model that comes with the program.
 #[derive(Clone, Copy, ValueEnum)]
 enum InTheBox {
-    /// Both: a mean of their log-odds.
+    /// All of them: three decoders and the linear one, their scores added by fixed shares.
     Joint,
-    /// The decoder alone: it reads problem and program (docs/reward-model.md).
+    /// The largest decoder alone: it reads problem and program (docs/reward-model.md).
     Decoder,
     /// The linear one alone: it reads the form of the program, and is much faster (docs/linear.md).
     Linear,

@@ -1,4 +1,4 @@
-//! A decoder as reward model: a Hugging Face directory, read by `codescaler-nn`.
+//! Decoders as reward models: Hugging Face directories, read by `codescaler-nn`.
 
 use std::{collections::BTreeMap, num::NonZeroUsize, ops::ControlFlow};
 
@@ -52,35 +52,53 @@ impl DecoderOptions {
     }
 }
 
-/// The files of the one in the box, by their names.
+/// A directory of a decoder in the box; all of them have one tokenizer and one chat template.
 macro_rules! in_the_box {
-    ($($name:literal),*) => {
-        &[$(($name, include_bytes!(concat!("../data/reward-model/", $name)))),*]
+    ($name:literal) => {
+        Directory::Memory {
+            name: concat!($name, " in the box"),
+            files: &[
+                ("config.json", include_bytes!(concat!("../data/", $name, "/config.json"))),
+                (
+                    "model.safetensors",
+                    include_bytes!(concat!("../data/", $name, "/model.safetensors")),
+                ),
+                ("tokenizer.json", include_bytes!("../data/reward-model/tokenizer.json")),
+                (
+                    "tokenizer_config.json",
+                    include_bytes!("../data/reward-model/tokenizer_config.json"),
+                ),
+                ("chat_template.jinja", include_bytes!("../data/reward-model/chat_template.jinja")),
+            ],
+        }
     };
 }
 
-/// The decoder in the box; `docs/reward-model.md` says how it was trained.
-pub(crate) const IN_THE_BOX: Directory<'static> = Directory::Memory {
-    name: "the reward model in the box",
-    files: in_the_box![
-        "config.json",
-        "model.safetensors",
-        "tokenizer.json",
-        "tokenizer_config.json",
-        "chat_template.jinja"
-    ],
-};
+/// The decoders in the box, the one that also scores alone first, each with what a point of its
+/// score adds to the joint one; `docs/reward-model.md` says how they were trained.
+pub(crate) const IN_THE_BOX: [(Directory<'static>, f32); 3] = [
+    (in_the_box!("reward-model"), 0.2),
+    (in_the_box!("member-1"), 0.12),
+    (in_the_box!("member-2"), 0.12),
+];
 
-/// A reward model directory, loaded.
+/// Decoders that read the same tokens, a member of an ensemble each; most often there is one.
 pub struct Decoder {
-    reward_model: RewardModel,
-    fingerprint: String,
+    members: Vec<Member>,
     too_long: TooLong,
 }
 
+struct Member {
+    reward_model: RewardModel,
+    /// What a point of its score adds to the score of all.
+    share: f32,
+    fingerprint: String,
+}
+
 impl Decoder {
+    /// Loads members of one tokenizer, whose scores are added, each times its share.
     pub(crate) fn open(
-        directory: Directory<'_>,
+        members: &[(Directory<'_>, f32)],
         options: &DecoderOptions,
     ) -> Result<Decoder, OpenError> {
         let best = codescaler_nn::Options::default();
@@ -94,39 +112,48 @@ impl Decoder {
         if !options_nn.isa.is_available() {
             return Err(OpenError::NoIsa { isa: options_nn.isa });
         }
-        let (reward_model, fingerprint) =
-            load(directory, &options_nn).map_err(|source| match directory {
-                Directory::Disk(path) => OpenError::Directory { path: path.to_owned(), source },
-                Directory::Memory { .. } => OpenError::Damaged(source.into()),
-            })?;
+        let in_the_box =
+            members.iter().all(|(directory, _)| matches!(directory, Directory::Memory { .. }));
+        let load = |&(directory, share): &(Directory<'_>, f32)| {
+            let (reward_model, fingerprint) =
+                load(directory, &options_nn).map_err(|source| match directory {
+                    Directory::Disk(path) => OpenError::Directory { path: path.to_owned(), source },
+                    Directory::Memory { .. } => OpenError::Damaged(source.into()),
+                })?;
+            Ok(Member { reward_model, share, fingerprint })
+        };
         Ok(Decoder {
-            reward_model,
-            fingerprint,
-            too_long: options.too_long.unwrap_or(match directory {
-                Directory::Disk(_) => TooLong::Error,
-                // It was trained on problems trimmed to its window.
-                Directory::Memory { .. } => TooLong::TrimProblem,
+            members: members.iter().map(load).collect::<Result<_, OpenError>>()?,
+            // Those in the box were trained on problems trimmed to their window.
+            too_long: options.too_long.unwrap_or(match in_the_box {
+                true => TooLong::TrimProblem,
+                false => TooLong::Error,
             }),
         })
     }
 
-    /// The fingerprint of configuration, tokenizer and weights.
-    pub(crate) fn fingerprint(&self) -> &str {
-        &self.fingerprint
+    /// The first member, which speaks for all where they are the same: tokens, kernels.
+    fn first(&self) -> &RewardModel {
+        &self.members[0].reward_model
+    }
+
+    /// Fingerprints of each member's configuration, tokenizer and weights.
+    pub(crate) fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        self.members.iter().map(|member| &*member.fingerprint)
     }
 
     /// Everything that a score depends on. Threads are not among it.
     pub(crate) fn provenance(&self, policy: Policy) -> Extra {
-        let kernels = self.reward_model.kernels();
+        let kernels = self.first().kernels();
         Extra::from_iter([
             ("scorer".to_owned(), json!("decoder")),
-            ("weights".to_owned(), json!(self.fingerprint)),
+            ("weights".to_owned(), json!(self.members[0].fingerprint)),
             ("prompt".to_owned(), json!(REWARD_PROMPT)),
-            ("programs".to_owned(), json!(self.reward_model.programs().name())),
+            ("programs".to_owned(), json!(self.first().programs().name())),
             ("policy".to_owned(), json!(policy.to_string())),
             ("precision".to_owned(), json!(kernels.precision.name())),
             ("isa".to_owned(), json!(kernels.isa.name())),
-            ("tokens_max".to_owned(), json!(self.reward_model.tokens_max())),
+            ("tokens_max".to_owned(), json!(self.first().tokens_max())),
             ("too_long".to_owned(), json!(self.too_long.name())),
         ])
     }
@@ -162,30 +189,37 @@ impl Decoder {
         for places in groups(all) {
             let places: Vec<usize> = places.into_iter().filter(|&at| items[at].is_ok()).collect();
             let group: Vec<_> = places.iter().filter_map(|&at| items[at].as_ref().ok()).collect();
-            let mut stop = ControlFlow::Continue(());
-            let scored = self.reward_model.score_items(&group, &mut |step| {
-                for &(index, score) in step.ready {
-                    let at = places[index];
-                    answers[at] = Some(with_score(&all[at], score, group[index].trimmed()));
+            let mut sums = vec![0.0; group.len()];
+            for (nth, member) in self.members.iter().enumerate() {
+                let mut stop = ControlFlow::Continue(());
+                let scored = member.reward_model.score_items(&group, &mut |step| {
+                    for &(index, score) in step.ready {
+                        sums[index] += member.share * score;
+                        if nth + 1 == self.members.len() {
+                            let (at, trimmed) = (places[index], group[index].trimmed());
+                            answers[at] = Some(with_score(&all[at], sums[index], trimmed));
+                        }
+                    }
+                    stop = emit_known(&mut answers);
+                    if stop.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                });
+                scored.map_err(|error| cannot_score(&all[places[error.index]], error.source))?;
+                if stop.is_break() {
+                    return Ok(stop);
                 }
-                stop = emit_known(&mut answers);
-                if stop.is_break() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            });
-            scored.map_err(|error| cannot_score(&all[places[error.index]], error.source))?;
-            if stop.is_break() {
-                return Ok(stop);
             }
         }
         Ok(ControlFlow::Continue(()))
     }
 
+    /// Scores texts as they stand, with the first member alone.
     pub(crate) fn score_verbatim(
         &self,
         all: &[Verbatim<'_>],
         emit: &mut dyn FnMut(usize, Read) -> ControlFlow<()>,
     ) -> ControlFlow<()> {
         use codescaler_nn::ScoreError as Error;
-        let items: Vec<_> = all.par_iter().map(|one| self.reward_model.verbatim(one)).collect();
+        let items: Vec<_> = all.par_iter().map(|one| self.first().verbatim(one)).collect();
         let (mut places, mut group) = (Vec::new(), Vec::new());
         for (place, item) in items.iter().enumerate() {
             let why = match item {
@@ -206,7 +240,7 @@ impl Decoder {
             emit(place, Read { score: Err(why), tokens: 0 })?;
         }
         let mut stop = ControlFlow::Continue(());
-        let scored = self.reward_model.score_items(&group, &mut |step| {
+        let scored = self.first().score_items(&group, &mut |step| {
             stop = step.ready.iter().try_for_each(|&(index, score)| {
                 let tokens = group[index].tokens().len() as u64;
                 let score = Score::try_from(score).expect("the decoder gives finite scores only");
@@ -238,8 +272,8 @@ impl Decoder {
                 Ok(program) => program,
                 Err(reason) => return Ok(Err(reason)),
             };
-            let program = read_as(&program, candidate.language, self.reward_model.programs());
-            match self.reward_model.item(&prompts[problem.id.as_str()], &program, self.too_long) {
+            let program = read_as(&program, candidate.language, self.first().programs());
+            match self.first().item(&prompts[problem.id.as_str()], &program, self.too_long) {
                 Ok(item) => Ok(Ok(item)),
                 Err(error @ Error::TooLong { .. }) => {
                     Ok(Err(format!("{TOO_LONG_REASON}: {error}")))

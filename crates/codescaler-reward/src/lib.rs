@@ -22,6 +22,7 @@ use codescaler_nn::Directory;
 pub use codescaler_nn::Verbatim;
 use serde_json::json;
 
+use self::decoder::IN_THE_BOX;
 pub use self::{
     decoder::{Decoder, DecoderOptions},
     error::{OpenError, ScoreError},
@@ -32,9 +33,9 @@ pub use self::{
 /// Where a reward model is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source<'a> {
-    /// Both in the box: a mean of their log-odds.
+    /// All in the box, their scores added by fixed shares.
     Joint,
-    /// The decoder in the box (`docs/reward-model.md`).
+    /// The largest decoder in the box (`docs/reward-model.md`).
     Decoder,
     /// The linear one in the box (`docs/linear.md`).
     Linear,
@@ -48,7 +49,7 @@ pub enum Scorer {
     Linear(Linear),
     /// A transformer.
     Decoder(Box<Decoder>),
-    /// Both in the box.
+    /// All in the box.
     Joint(Box<Decoder>, Linear),
 }
 
@@ -64,11 +65,10 @@ pub enum Step {
 /// A candidate with its problem. Problems with the same id are taken for the same problem.
 pub type Item<'a> = (&'a Problem, &'a Candidate);
 
-/// How much a point of each score in the box adds to the joint score, in log-odds of being right:
-/// their scales by `eval calibrate` on LiveCodeBench's validation problems, 0.576 and 0.293, of which
-/// the linear one counts twice (docs/reward-model.md).
-const JOINT_DECODER: f32 = 0.576 / 3.0;
-const JOINT_LINEAR: f32 = 0.293 * 2.0 / 3.0;
+/// What a point of the linear score adds to the joint one, as the decoders' shares beside their
+/// directories. All were chosen on LiveCodeBench's validation problems (`docs/reward-model.md`), where
+/// a point of the joint score is about one of log-odds.
+const JOINT_LINEAR: f32 = 0.2;
 
 impl Scorer {
     /// Loads a reward model.
@@ -77,11 +77,12 @@ impl Scorer {
     /// When there is none, it cannot be used here, or `options` are given to one that has no use
     /// for them.
     pub fn open(source: Source<'_>, options: &DecoderOptions) -> Result<Scorer, OpenError> {
-        let load = |directory| Ok(Box::new(Decoder::open(directory, options)?));
-        let decoder = |directory| load(directory).map(Scorer::Decoder);
+        let decoders =
+            |members: &[(Directory<'_>, f32)]| Decoder::open(members, options).map(Box::new);
+        let decoder = |directory| Ok(Scorer::Decoder(decoders(&[(directory, 1.0)])?));
         match source {
-            Source::Joint => Ok(Scorer::Joint(load(decoder::IN_THE_BOX)?, Linear::in_the_box()?)),
-            Source::Decoder => decoder(decoder::IN_THE_BOX),
+            Source::Joint => Ok(Scorer::Joint(decoders(&IN_THE_BOX)?, Linear::in_the_box()?)),
+            Source::Decoder => decoder(IN_THE_BOX[0].0),
             Source::Path(path) if path.is_dir() => decoder(Directory::Disk(path)),
             Source::Linear => {
                 options.expect_none()?;
@@ -115,10 +116,13 @@ impl Scorer {
             Scorer::Decoder(decoder) => decoder.provenance(policy),
             Scorer::Joint(decoder, linear) => {
                 let mut provenance = decoder.provenance(policy);
-                let weights = [decoder.fingerprint(), linear.fingerprint()];
+                let mut weights: Vec<&str> = decoder.fingerprints().collect();
+                weights.push(linear.fingerprint());
+                let shares = IN_THE_BOX.iter().map(|(_, share)| *share);
+                let shares: Vec<f32> = shares.chain([JOINT_LINEAR]).collect();
                 provenance.insert("scorer".to_owned(), json!("joint"));
                 provenance.insert("weights".to_owned(), json!(weights));
-                provenance.insert("shares".to_owned(), json!([JOINT_DECODER, JOINT_LINEAR]));
+                provenance.insert("shares".to_owned(), json!(shares));
                 provenance
             }
         }
@@ -161,7 +165,9 @@ impl Scorer {
                     Step::Working => emit(Step::Working),
                     Step::Scored(scored, tokens) => {
                         let other = others.next().and_then(Result::ok).map(|(_, score)| score);
-                        let score = scored.score.and_then(|score| joint(score, other?));
+                        let score = scored.score.and_then(|decoders| {
+                            Score::try_from(decoders.get() + JOINT_LINEAR * other?.get()).ok()
+                        });
                         emit(Step::Scored(Scored { score, ..scored }, tokens))
                     }
                 })
@@ -197,7 +203,7 @@ impl Scorer {
         }
     }
 
-    /// Scores texts as they stand, with the decoder alone: `emit` gets each one's place and what
+    /// Scores texts as they stand, with the first decoder alone: `emit` gets each one's place and what
     /// came of it, as soon as it is known. A break ends the work there.
     ///
     /// Nothing is extracted and nothing trimmed: this is the number that the reference framework
@@ -217,11 +223,6 @@ impl Scorer {
             }
         }
     }
-}
-
-/// The mean of two log-odds, the linear one's counted twice.
-fn joint(decoder: Score, linear: Score) -> Option<Score> {
-    Score::try_from(JOINT_DECODER * decoder.get() + JOINT_LINEAR * linear.get()).ok()
 }
 
 fn record(item: &Item<'_>, score: Option<Score>, reason: Option<String>) -> Scored {

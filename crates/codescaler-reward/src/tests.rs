@@ -53,13 +53,13 @@ fn scored(scorer: &Scorer, items: &[Item<'_>]) -> Vec<Scored> {
     all
 }
 
-const IN_THE_BOX: [Source<'static>; 3] = [Source::Joint, Source::Decoder, Source::Linear];
+const SOURCES: [Source<'static>; 3] = [Source::Joint, Source::Decoder, Source::Linear];
 
 #[test]
 fn records_come_in_order_and_are_the_same_alone() {
     let owned = items();
     let items: Vec<Item<'_>> = owned.iter().map(|(problem, of)| (problem, of)).collect();
-    for source in IN_THE_BOX {
+    for source in SOURCES {
         let scorer = Scorer::open(source, &DecoderOptions::default()).unwrap();
         let all = scored(&scorer, &items);
         let alone: Vec<Scored> =
@@ -76,7 +76,7 @@ fn records_come_in_order_and_are_the_same_alone() {
 fn a_break_ends_the_work_and_comes_back() {
     let owned = items();
     let items: Vec<Item<'_>> = owned.iter().map(|(problem, of)| (problem, of)).collect();
-    for source in IN_THE_BOX {
+    for source in SOURCES {
         let scorer = Scorer::open(source, &DecoderOptions::default()).unwrap();
         let mut n_scored = 0;
         let end = scorer.score(&items, Policy::BestValid, &mut |step| match step {
@@ -89,6 +89,31 @@ fn a_break_ends_the_work_and_comes_back() {
         });
         assert_eq!(end.unwrap(), ControlFlow::Break("enough"));
         assert_eq!(n_scored, 1, "{}", scorer.name());
+    }
+}
+
+#[test]
+fn the_joint_score_is_what_its_members_say_alone() {
+    let owned = items();
+    let items: Vec<Item<'_>> = owned.iter().map(|(problem, of)| (problem, of)).collect();
+    let options = DecoderOptions::default();
+    let scores = |scorer: &Scorer| -> Vec<Option<f32>> {
+        scored(scorer, &items).iter().map(|s| s.score.map(Score::get)).collect()
+    };
+    let mut sums = vec![0.0; items.len()];
+    let mut add = |scorer: &Scorer, share: f32| {
+        for (sum, score) in sums.iter_mut().zip(scores(scorer)) {
+            *sum += share * score.unwrap_or(f32::NAN);
+        }
+    };
+    for (directory, share) in IN_THE_BOX {
+        let decoder = Decoder::open(&[(directory, 1.0)], &options).unwrap();
+        add(&Scorer::Decoder(Box::new(decoder)), share);
+    }
+    add(&Scorer::open(Source::Linear, &options).unwrap(), JOINT_LINEAR);
+    let joint = Scorer::open(Source::Joint, &options).unwrap();
+    for (score, sum) in scores(&joint).into_iter().zip(sums) {
+        assert!(score.map_or(sum.is_nan(), |score| (score - sum).abs() < 1e-5), "{score:?} {sum}");
     }
 }
 
