@@ -76,7 +76,7 @@ macro_rules! in_the_box {
 
 /// The decoders in the box, the one that also scores alone first, each with what a point of its
 /// score adds to the joint one; `docs/reward-model.md` says how they were trained.
-pub(crate) const IN_THE_BOX: [(Directory<'static>, f32); 3] = [
+pub(crate) const IN_THE_BOX: [(Directory<'static>, f64); 3] = [
     (in_the_box!("reward-model"), 0.2),
     (in_the_box!("member-1"), 0.12),
     (in_the_box!("member-2"), 0.12),
@@ -98,7 +98,7 @@ struct Member {
 impl Decoder {
     /// Loads members of one tokenizer, whose scores are added, each times its share.
     pub(crate) fn open(
-        members: &[(Directory<'_>, f32)],
+        members: &[(Directory<'_>, f64)],
         options: &DecoderOptions,
     ) -> Result<Decoder, OpenError> {
         let best = codescaler_nn::Options::default();
@@ -114,13 +114,13 @@ impl Decoder {
         }
         let in_the_box =
             members.iter().all(|(directory, _)| matches!(directory, Directory::Memory { .. }));
-        let load = |&(directory, share): &(Directory<'_>, f32)| {
+        let load = |&(directory, share): &(Directory<'_>, f64)| {
             let (reward_model, fingerprint) =
                 load(directory, &options_nn).map_err(|source| match directory {
                     Directory::Disk(path) => OpenError::Directory { path: path.to_owned(), source },
                     Directory::Memory { .. } => OpenError::Damaged(source.into()),
                 })?;
-            Ok(Member { reward_model, share, fingerprint })
+            Ok(Member { reward_model, share: share as f32, fingerprint })
         };
         Ok(Decoder {
             members: members.iter().map(load).collect::<Result<_, OpenError>>()?,

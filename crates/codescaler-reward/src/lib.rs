@@ -68,7 +68,7 @@ pub type Item<'a> = (&'a Problem, &'a Candidate);
 /// What a point of the linear score adds to the joint one, as the decoders' shares beside their
 /// directories. All were chosen on LiveCodeBench's validation problems (`docs/reward-model.md`), where
 /// a point of the joint score is about one of log-odds.
-const JOINT_LINEAR: f32 = 0.2;
+const JOINT_LINEAR: f64 = 0.2;
 
 impl Scorer {
     /// Loads a reward model.
@@ -78,7 +78,7 @@ impl Scorer {
     /// for them.
     pub fn open(source: Source<'_>, options: &DecoderOptions) -> Result<Scorer, OpenError> {
         let decoders =
-            |members: &[(Directory<'_>, f32)]| Decoder::open(members, options).map(Box::new);
+            |members: &[(Directory<'_>, f64)]| Decoder::open(members, options).map(Box::new);
         let decoder = |directory| Ok(Scorer::Decoder(decoders(&[(directory, 1.0)])?));
         match source {
             Source::Joint => Ok(Scorer::Joint(decoders(&IN_THE_BOX)?, Linear::in_the_box()?)),
@@ -119,7 +119,7 @@ impl Scorer {
                 let mut weights: Vec<&str> = decoder.fingerprints().collect();
                 weights.push(linear.fingerprint());
                 let shares = IN_THE_BOX.iter().map(|(_, share)| *share);
-                let shares: Vec<f32> = shares.chain([JOINT_LINEAR]).collect();
+                let shares: Vec<f64> = shares.chain([JOINT_LINEAR]).collect();
                 provenance.insert("scorer".to_owned(), json!("joint"));
                 provenance.insert("weights".to_owned(), json!(weights));
                 provenance.insert("shares".to_owned(), json!(shares));
@@ -166,7 +166,8 @@ impl Scorer {
                     Step::Scored(scored, tokens) => {
                         let other = others.next().and_then(Result::ok).map(|(_, score)| score);
                         let score = scored.score.and_then(|decoders| {
-                            Score::try_from(decoders.get() + JOINT_LINEAR * other?.get()).ok()
+                            Score::try_from(decoders.get() + JOINT_LINEAR as f32 * other?.get())
+                                .ok()
                         });
                         emit(Step::Scored(Scored { score, ..scored }, tokens))
                     }

@@ -101,9 +101,9 @@ fn the_joint_score_is_what_its_members_say_alone() {
         scored(scorer, &items).iter().map(|s| s.score.map(Score::get)).collect()
     };
     let mut sums = vec![0.0; items.len()];
-    let mut add = |scorer: &Scorer, share: f32| {
+    let mut add = |scorer: &Scorer, share: f64| {
         for (sum, score) in sums.iter_mut().zip(scores(scorer)) {
-            *sum += share * score.unwrap_or(f32::NAN);
+            *sum += share as f32 * score.unwrap_or(f32::NAN);
         }
     };
     for (directory, share) in IN_THE_BOX {
@@ -112,6 +112,7 @@ fn the_joint_score_is_what_its_members_say_alone() {
     }
     add(&Scorer::open(Source::Linear, &options).unwrap(), JOINT_LINEAR);
     let joint = Scorer::open(Source::Joint, &options).unwrap();
+    assert_eq!(joint.provenance(Policy::BestValid)["shares"], json!([0.2, 0.12, 0.12, 0.2]));
     for (score, sum) in scores(&joint).into_iter().zip(sums) {
         assert!(score.map_or(sum.is_nan(), |score| (score - sum).abs() < 1e-5), "{score:?} {sum}");
     }
