@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What each part of the recipe is worth, on contest programs: ablations.sh DATA OUT
-# Every arm but one is a decoder of 1.8 million parameters trained by Bradley-Terry on the same number of
-# pairs of LiveCodeBench's training problems, one thing changed, and judged on its validation problems.
+# Every arm but `large` is a decoder of 1.8 million parameters trained by Bradley-Terry on the same
+# number of pairs of LiveCodeBench's training problems, one thing changed, and judged on its
+# validation problems.
 # Stages that are done are passed over, a stopped one goes on where it was.
 set -euo pipefail
 here=$(dirname "$(realpath "$0")") data=$(realpath "$1") out=$2

@@ -65,9 +65,9 @@ pub enum Step {
 /// A candidate with its problem. Problems with the same id are taken for the same problem.
 pub type Item<'a> = (&'a Problem, &'a Candidate);
 
-/// What a point of the linear score adds to the joint one, as the decoders' shares beside their
-/// directories. All were chosen on LiveCodeBench's validation problems (`docs/reward-model.md`), where
-/// a point of the joint score is about one of log-odds.
+/// What a point of the linear score adds to the joint one; the decoders' shares stand in
+/// [`IN_THE_BOX`]. All were chosen on LiveCodeBench's validation problems (`docs/reward-model.md`),
+/// where a point of the joint score is about one of log-odds.
 const JOINT_LINEAR: f64 = 0.2;
 
 impl Scorer {
